@@ -1,0 +1,59 @@
+/// @file
+/// How large a tensor is, as a value: rows come from the microbatch, widths from the model.
+#pragma once
+
+#include <array>
+#include <cstddef>
+
+#include <mpx/core/units.hpp>
+
+namespace mpx {
+
+/// The token axis that a row belongs to. Decoder-only models use `target` alone.
+enum class axis : unsigned char { source, target };
+
+/// Sequences and tokens of a microbatch (or of the largest one, as a capacity).
+struct extents {
+  int sequences = 0;
+  std::array<int, 2> tokens{};
+
+  [[nodiscard]] constexpr int tokens_on(axis a) const { return tokens[static_cast<std::size_t>(a)]; }
+  [[nodiscard]] constexpr int rows(axis a) const { return sequences * tokens_on(a); }
+};
+
+/// compute: what the arithmetic runs in; accumulate: f32 sums and statistics; i32: token ids and lengths.
+enum class element : unsigned char { compute, accumulate, i32 };
+
+struct element_sizes {
+  std::size_t compute = 4;
+  std::size_t accumulate = 4;
+
+  [[nodiscard]] constexpr std::size_t of(element type) const {
+    return type == element::compute ? compute : type == element::accumulate ? accumulate : 4;
+  }
+};
+
+/// One tensor of a microbatch: [B, T, width], or [B, width] when `per_sequence`.
+struct tensor_extent {
+  axis rows = axis::target;
+  std::size_t width = 0;
+  element type = element::compute;
+  bool per_sequence = false;
+
+  /// Units   bytes, rounded up to a cache line
+  [[nodiscard]] constexpr std::size_t bytes(extents const& e, element_sizes sizes) const {
+    auto const count = static_cast<std::size_t>(per_sequence ? e.sequences : e.rows(rows));
+    return aligned(count * width * sizes.of(type));
+  }
+};
+
+/// Bytes of several tensors, one after the other.
+template <std::size_t N>
+[[nodiscard]] constexpr std::size_t total_bytes(std::array<tensor_extent, N> const& list, extents const& e,
+                                                element_sizes sizes) {
+  std::size_t sum = 0;
+  for (auto const& one : list) sum += one.bytes(e, sizes);
+  return sum;
+}
+
+}  // namespace mpx

@@ -1,0 +1,48 @@
+/// @file
+/// Element-wise functions and dropout.
+#pragma once
+
+#include <array>
+#include <cstddef>
+
+#include <mpx/model/layer.hpp>
+
+namespace mpx {
+
+/// Which function an activation layer applies; each formula stands in kernels/activation.hpp.
+struct relu {};
+struct gelu {};       ///< x * Phi(x), exact. Source  Hendrycks, Gimpel 2016, arXiv:1606.08415
+struct gelu_tanh {};  ///< the tanh approximation of the same paper
+struct silu {};       ///< x * sigmoid(x)
+
+/// y = f(x), element by element.
+/// Shapes  x, y: [B, T, C]
+template <class Function, std::size_t C, axis Axis = axis::target>
+struct activation : layer_defaults {
+  static constexpr std::size_t width = C;
+  static constexpr axis on = Axis;
+  using function = Function;
+  using row_label = name<"activation">;
+  using takes = message<stream<"x", C, Axis>>;
+  using gives = takes;
+  using parameters = boost::hana::tuple<>;
+  static constexpr std::array<tensor_extent, 1> saves{{{Axis, C}}};
+  static constexpr bool keeps_input = true;
+};
+
+/// Each element is zero with the trainer's dropout rate, else divided by (1 - rate); nothing changes in evaluation.
+/// The mask is drawn again in backward from (seed, step, layer, sequence, token, channel), so it is never stored.
+/// Shapes  x, y: [B, T, C]
+/// Source  Srivastava et al. 2014, "Dropout: a simple way to prevent neural networks from overfitting"
+template <std::size_t C, axis Axis = axis::target>
+struct dropout : layer_defaults {
+  static constexpr std::size_t width = C;
+  static constexpr axis on = Axis;
+  using row_label = name<"dropout">;
+  using takes = message<stream<"x", C, Axis>>;
+  using gives = takes;
+  using parameters = boost::hana::tuple<>;
+  static constexpr bool in_place = true;
+};
+
+}  // namespace mpx

@@ -1,0 +1,91 @@
+/// @file
+/// Scaled dot-product attention with several heads, described.
+#pragma once
+
+#include <array>
+#include <cstddef>
+
+#include <mpx/model/layer.hpp>
+
+namespace mpx {
+
+namespace detail {
+
+template <std::size_t C, std::size_t H>
+struct attention_heads {
+  static_assert(H > 0 && C % H == 0, "mpx::attention requires its heads to divide its width");
+};
+
+}  // namespace detail
+
+/// Each token looks at all tokens of its sequence (bidirectional), or at those up to itself (Causal).
+///   q, k, v = x Wqkv^T + b;  y = softmax(q k^T / sqrt(D)) v Wout^T + b
+/// Bidirectional attention masks padding by the feed "<axis>_lengths".
+/// Shapes  x, y: [B, T, C]; heads of D = C / H; Wqkv: [3C, C]; Wout: [C, C]
+/// Source  Vaswani et al. 2017, arXiv:1706.03762, section 3.2
+template <std::size_t C, std::size_t H, bool Causal, axis Axis = axis::target, class Init = init::xavier_uniform,
+          class OutInit = Init>
+struct self_attention : layer_defaults, private detail::attention_heads<C, H> {
+  static constexpr std::size_t width = C;
+  static constexpr std::size_t heads = H;
+  static constexpr bool causal = Causal;
+  static constexpr axis on = Axis;
+  using row_label = name<"attention">;
+  using takes = message<stream<"x", C, Axis>>;
+  using gives = takes;
+  using lengths = std::conditional_t<Axis == axis::source, feed<"source_lengths", Axis, 0, true>,
+                                     feed<"target_lengths", Axis, 0, true>>;
+  using feeds = std::conditional_t<Causal, message<>, message<lengths>>;
+  using parameters = boost::hana::tuple<
+      parameter<"qkv.weight", shape<3 * C, C>, Init>, parameter<"qkv.bias", shape<3 * C>, init::zeros>,
+      parameter<"out.weight", shape<C, C>, OutInit>, parameter<"out.bias", shape<C>, init::zeros>>;
+  // x, qkv, the heads' output, log of the softmax's sums
+  static constexpr std::array<tensor_extent, 4> saves{
+      {{Axis, C}, {Axis, 3 * C}, {Axis, C}, {Axis, H, element::accumulate}}};
+  // gradients of the heads' output and of qkv; row sums of output times gradient; dq while it is summed
+  static constexpr std::array<tensor_extent, 4> backward_scratch{
+      {{Axis, C}, {Axis, 3 * C}, {Axis, H, element::accumulate}, {Axis, C, element::accumulate}}};
+  static constexpr bool keeps_input = true;
+  static constexpr double flops(extents const& e) {
+    return 2.0 * e.rows(Axis) * 4 * C * C + 4.0 * e.rows(Axis) * e.tokens_on(Axis) * C;
+  }
+};
+
+/// Each target token looks at all source tokens of its sequence, through the stream "memory".
+/// Shapes  x, y: [B, Tt, C]; memory: [B, Ts, C]; Wq: [C, C]; Wkv: [2C, C]; Wout: [C, C]
+/// Source  Vaswani et al. 2017, arXiv:1706.03762, section 3.2.3
+template <std::size_t C, std::size_t H, class Init = init::xavier_uniform>
+struct cross_attention : layer_defaults, private detail::attention_heads<C, H> {
+  static constexpr std::size_t width = C;
+  static constexpr std::size_t heads = H;
+  using row_label = name<"cross_attention">;
+  using takes = message<stream<"x", C>>;
+  using gives = takes;
+  using reads = message<stream<"memory", C, axis::source>>;
+  using lengths = feed<"source_lengths", axis::source, 0, true>;
+  using feeds = message<lengths>;
+  using parameters = boost::hana::tuple<
+      parameter<"query.weight", shape<C, C>, Init>, parameter<"query.bias", shape<C>, init::zeros>,
+      parameter<"key_value.weight", shape<2 * C, C>, Init>, parameter<"key_value.bias", shape<2 * C>, init::zeros>,
+      parameter<"out.weight", shape<C, C>, Init>, parameter<"out.bias", shape<C>, init::zeros>>;
+  // x, q, kv, the heads' output, log of the softmax's sums
+  static constexpr std::array<tensor_extent, 5> saves{{{axis::target, C},
+                                                       {axis::target, C},
+                                                       {axis::source, 2 * C},
+                                                       {axis::target, C},
+                                                       {axis::target, H, element::accumulate}}};
+  // gradients of the heads' output, of q, kv and memory; row sums; dq while it is summed
+  static constexpr std::array<tensor_extent, 6> backward_scratch{{{axis::target, C},
+                                                                  {axis::target, C},
+                                                                  {axis::source, 2 * C},
+                                                                  {axis::source, C},
+                                                                  {axis::target, H, element::accumulate},
+                                                                  {axis::target, C, element::accumulate}}};
+  static constexpr bool keeps_input = true;
+  static constexpr double flops(extents const& e) {
+    return 2.0 * e.rows(axis::target) * 2 * C * C + 2.0 * e.rows(axis::source) * 2 * C * C +
+           4.0 * e.rows(axis::target) * e.tokens_on(axis::source) * C;
+  }
+};
+
+}  // namespace mpx

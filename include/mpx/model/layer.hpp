@@ -1,0 +1,66 @@
+/// @file
+/// What a layer description says, and what it may leave out.
+#pragma once
+
+#include <array>
+#include <concepts>
+#include <cstddef>
+
+#include <boost/hana/tuple.hpp>
+
+#include <mpx/core/diagnostic.hpp>
+#include <mpx/core/extent.hpp>
+#include <mpx/model/parameter.hpp>
+#include <mpx/model/stream.hpp>
+
+namespace mpx {
+
+/// A layer description: an empty type that owns no memory and runs nothing.
+template <class T>
+concept layer = requires {
+  typename T::takes;       // message with the stream that the layer transforms, or with none
+  typename T::gives;       // message with the stream that it writes, or with none
+  typename T::parameters;  // boost::hana::tuple of parameters
+} || unsatisfied<"a layer says what it takes and gives (mpx::message) and its parameters (boost::hana::tuple)", T>();
+
+/// What a primitive layer leaves out has these values. Descriptions inherit from it and name what differs.
+struct layer_defaults {
+  using parameters = boost::hana::tuple<>;
+  using reads = message<>;  ///< other streams that it reads; they stay alive
+  using feeds = message<>;  ///< inputs from the data loader
+
+  /// What backward needs. When `keeps_input`, the first of them is the input itself.
+  static constexpr std::array<tensor_extent, 0> saves{};
+  static constexpr std::array<tensor_extent, 0> forward_scratch{};
+  static constexpr std::array<tensor_extent, 0> backward_scratch{};
+  static constexpr bool keeps_input = false;
+  /// Input and output may be the same memory. A layer either keeps its input or works in place.
+  static constexpr bool in_place = false;
+  /// The gradient of the input is written over the kept input, which is not needed any more.
+  static constexpr bool gradient_replaces_input = false;
+  /// Elements of a table that is computed once and never trained.
+  static constexpr std::size_t constants = 0;
+  /// Multiplications and additions of the forward pass.
+  static constexpr double flops(extents const&) { return 0; }
+};
+
+/// Layers that run one after the other have these names (sequential, section, or a block's body).
+template <class T>
+concept chain = requires { typename T::layers; };
+
+/// A block is a layer composed of others that is placed as one.
+template <class T>
+concept block = requires { typename T::body; };
+
+namespace detail {
+
+template <class Tuple>
+struct pack_of;
+template <template <class...> class Tuple, class... T>
+struct pack_of<Tuple<T...>> {
+  static constexpr std::size_t size = sizeof...(T);
+};
+
+}  // namespace detail
+
+}  // namespace mpx

@@ -1,0 +1,48 @@
+/// @file
+/// A dense layer, described.
+#pragma once
+
+#include <array>
+#include <cstddef>
+
+#include <mpx/model/layer.hpp>
+
+namespace mpx {
+
+/// y = x W^T + b.
+/// Shapes  x: [B, T, In], y: [B, T, Out], W: [Out, In], b: [Out]
+template <std::size_t In, std::size_t Out, axis Axis = axis::target, class Init = init::xavier_uniform>
+struct linear : layer_defaults {
+  static constexpr std::size_t in = In;
+  static constexpr std::size_t out = Out;
+  static constexpr bool has_bias = true;
+  using row_label = name<"linear">;
+  using takes = message<stream<"x", In, Axis>>;
+  using gives = message<stream<"x", Out, Axis>>;
+  using parameters = boost::hana::tuple<parameter<"weight", shape<Out, In>, Init>, parameter<"bias", shape<Out>, init::zeros>>;
+  static constexpr std::array<tensor_extent, 1> saves{{{Axis, In}}};
+  static constexpr bool keeps_input = true;
+  static constexpr double flops(extents const& e) { return 2.0 * e.rows(Axis) * In * Out; }
+};
+
+/// logits = x W^T, from the model's width to its vocabulary.
+/// Shapes  x: [B, T, C], logits: [B, T, V], W: [V, C]
+template <std::size_t C, std::size_t V, class Weight = parameter<"weight", shape<V, C>, init::normal<20>>>
+struct language_head : layer_defaults {
+  static constexpr std::size_t in = C;
+  static constexpr std::size_t out = V;
+  static constexpr bool has_bias = false;
+  using row_label = name<"head">;
+  using takes = message<stream<"x", C>>;
+  using gives = message<stream<"x", V>>;
+  using parameters = boost::hana::tuple<Weight>;
+  static constexpr std::array<tensor_extent, 1> saves{{{axis::target, C}}};
+  static constexpr bool keeps_input = true;
+  static constexpr double flops(extents const& e) { return 2.0 * e.rows(axis::target) * C * V; }
+};
+
+/// A head that shares the table of the parameter with this full name, for example "embedding.token.weight".
+template <std::size_t C, std::size_t V, fixed_string Table>
+using tied_language_head = language_head<C, V, tied_parameter<"weight", shape<V, C>, Table>>;
+
+}  // namespace mpx

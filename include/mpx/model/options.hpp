@@ -1,0 +1,52 @@
+/// @file
+/// Named template arguments: `width<128>`, `heads<4>`, in any order.
+#pragma once
+
+#include <cstddef>
+#include <type_traits>
+
+namespace mpx {
+
+template <std::size_t N> struct width {};              ///< C, the model's width
+template <std::size_t N> struct heads {};              ///< H, attention heads
+template <std::size_t N> struct feed_forward {};       ///< hidden width of the mlp; 4 C where left out
+template <std::size_t N> struct vocabulary {};         ///< V
+template <std::size_t N> struct source_vocabulary {};  ///< V of an encoder's input
+template <std::size_t N> struct target_vocabulary {};  ///< V of a decoder
+template <std::size_t N> struct context {};            ///< the most tokens that positions are known for
+template <std::size_t N> struct layers {};             ///< blocks of a decoder-only model
+template <std::size_t N> struct encoder_layers {};
+template <std::size_t N> struct decoder_layers {};
+
+/// Normalise before each sub-layer (default), or after each residual sum.
+struct pre_norm {};
+struct post_norm {};
+
+/// The head reuses the embedding's table (default for gpt2), or has its own.
+struct tied {};
+struct untied {};
+
+namespace detail {
+
+template <template <std::size_t> class Tag, class T>
+struct option_value {
+  static constexpr std::size_t value = 0;
+};
+template <template <std::size_t> class Tag, std::size_t N>
+struct option_value<Tag, Tag<N>> {
+  static constexpr std::size_t value = N;
+};
+
+}  // namespace detail
+
+/// The N of Tag<N> among Args; Default where there is none.
+template <template <std::size_t> class Tag, std::size_t Default, class... Args>
+inline constexpr std::size_t option_v = [] {
+  constexpr std::size_t found = (detail::option_value<Tag, Args>::value + ... + 0);
+  return found ? found : Default;
+}();
+
+template <class Tag, class... Args>
+inline constexpr bool has_option_v = (std::is_same_v<Tag, Args> || ...);
+
+}  // namespace mpx

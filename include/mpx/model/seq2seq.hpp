@@ -1,0 +1,57 @@
+/// @file
+/// An encoder-decoder Transformer.
+#pragma once
+
+#include <cstddef>
+
+#include <mpx/model/cross_entropy.hpp>
+#include <mpx/model/embedding.hpp>
+#include <mpx/model/transformer_block.hpp>
+
+namespace mpx {
+
+/// Scaled tokens, plus sinusoidal positions, dropped out: how a sequence enters an encoder or a decoder.
+template <std::size_t V, std::size_t C, std::size_t Context, fixed_string Feed, axis Axis>
+struct sinusoidal_embedding {
+  using body = sequential<section<"token", token_embedding<V, C, Feed, Axis, true, init::unit_rows>>,
+                          sinusoidal_positions<Context, C, Axis>, dropout<C, Axis>>;
+  using row_label = name<"embedding">;
+  using takes = message<>;
+  using gives = typename body::gives;
+  using reads = message<>;
+  using feeds = typename body::feeds;
+  using parameters = boost::hana::tuple<>;
+};
+
+/// The Transformer of "Attention is all you need": an encoder whose output every decoder layer reads.
+///   encoder.embedding  encoder.layers.0 ...  encoder.norm
+///   decoder.embedding  decoder.layers.0 ...  decoder.norm  decoder.head  decoder.loss
+/// Feeds   source [B, Ts], source_lengths [B], inputs [B, Tt], targets [B, Tt], target_lengths [B]
+/// Options  source_vocabulary, target_vocabulary, width, heads, feed_forward, encoder_layers, decoder_layers, context,
+///          pre_norm | post_norm
+/// Source  Vaswani et al. 2017, arXiv:1706.03762
+template <class... Options>
+struct seq2seq
+    : sequential<
+          section<"encoder",
+                  sinusoidal_embedding<option_v<source_vocabulary, 0, Options...>, option_v<mpx::width, 0, Options...>,
+                                       option_v<mpx::context, 512, Options...>, "source", axis::source>,
+                  repeat<option_v<encoder_layers, 6, Options...>, encoder_block<Options...>>,
+                  gives_as<"memory", layer_norm<option_v<mpx::width, 0, Options...>, axis::source>>>,
+          section<"decoder",
+                  sinusoidal_embedding<option_v<target_vocabulary, 0, Options...>, option_v<mpx::width, 0, Options...>,
+                                       option_v<mpx::context, 512, Options...>, "inputs", axis::target>,
+                  repeat<option_v<decoder_layers, 6, Options...>, decoder_block<Options...>>,
+                  layer_norm<option_v<mpx::width, 0, Options...>>,
+                  language_head<option_v<mpx::width, 0, Options...>, option_v<target_vocabulary, 0, Options...>,
+                                parameter<"weight",
+                                          shape<option_v<target_vocabulary, 0, Options...>, option_v<mpx::width, 0, Options...>>,
+                                          init::xavier_uniform>>,
+                  cross_entropy<option_v<target_vocabulary, 0, Options...>>>> {
+  static constexpr std::size_t width = option_v<mpx::width, 0, Options...>;
+  static constexpr std::size_t context = option_v<mpx::context, 512, Options...>;
+  static_assert(option_v<source_vocabulary, 0, Options...> > 0 && option_v<target_vocabulary, 0, Options...> > 0,
+                "mpx::seq2seq requires its user to give mpx::source_vocabulary<V> and mpx::target_vocabulary<V>");
+};
+
+}  // namespace mpx

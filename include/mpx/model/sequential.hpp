@@ -1,0 +1,145 @@
+/// @file
+/// Layers composed: one after the other, under a name, many times, around a skip connection.
+#pragma once
+
+#include <cstddef>
+#include <type_traits>
+
+#include <mpx/model/layer.hpp>
+
+namespace mpx {
+
+/// Position in mpx::sequential, counted from 0.
+template <std::size_t Index>
+struct at_layer {};
+/// What the layer before gives.
+template <class Stream>
+struct produced {};
+/// What this layer takes.
+template <class Stream>
+struct wanted {};
+
+template <class... Layers>
+struct sequential;
+template <fixed_string Name, class... Layers>
+struct section;
+template <std::size_t N, class Layer>
+struct repeat;
+
+namespace detail {
+
+template <class Last, class... Layers>
+struct chain_gives {
+  using type = Last;
+};
+template <class Last, class First, class... Rest>
+struct chain_gives<Last, First, Rest...>
+    : chain_gives<std::conditional_t<First::gives::size == 0 && !requires { typename First::ends; }, Last,
+                                     typename First::gives>,
+                  Rest...> {};
+
+/// Two streams fit when their names differ (then the one looked for stands further up) or when they are the same.
+template <class Produced, class Wanted>
+inline constexpr bool fits = [] {
+  if constexpr (std::is_void_v<Produced> || std::is_void_v<Wanted>) {
+    return true;
+  } else {
+    return !std::is_same_v<typename Produced::label, typename Wanted::label> ||
+           (Produced::width == Wanted::width && Produced::on == Wanted::on);
+  }
+}();
+
+template <class Where, class Produced, class Wanted>
+struct layer_link;
+template <std::size_t I, class Produced, class Wanted>
+struct layer_link<at_layer<I>, produced<Produced>, wanted<Wanted>> {
+  static_assert(fits<Produced, Wanted>,
+                "mpx::sequential requires each layer to take the shape that the layer before it produces");
+};
+
+template <std::size_t I, class Before, class... Layers>
+struct layer_links {};
+template <std::size_t I, class Before, class First, class... Rest>
+struct layer_links<I, Before, First, Rest...>
+    : layer_link<at_layer<I>, produced<Before>, wanted<only_stream_t<typename First::takes>>>,
+      layer_links<I + 1,
+                  std::conditional_t<First::gives::size == 0, Before, only_stream_t<typename First::gives>>, Rest...> {
+};
+
+template <class... Layers>
+struct chain_takes {
+  using type = message<>;
+};
+template <class First, class... Rest>
+struct chain_takes<First, Rest...> {
+  using type = typename First::takes;
+};
+
+template <class T>
+concept chainable = layer<T>;
+
+}  // namespace detail
+
+/// Layers applied in order; itself a layer.
+/// Shapes  takes what the first layer takes, gives what the last one gives
+/// Errors  compile time: names the first layer that rejects its input
+template <class... Layers>
+struct sequential : private detail::layer_links<0, void, Layers...> {
+  static_assert(sizeof...(Layers) > 0, "mpx::sequential requires its user to name at least one layer");
+  using layers = boost::hana::tuple<Layers...>;
+  using takes = typename detail::chain_takes<Layers...>::type;
+  using gives = typename detail::chain_gives<message<>, Layers...>::type;
+  using reads = typename detail::merged_message<typename Layers::reads...>::type;
+  using feeds = typename detail::merged_message<typename Layers::feeds...>::type;
+  using parameters = boost::hana::tuple<>;  // its layers' own
+};
+
+/// Layers under a name: "encoder" makes "encoder.layers.0" of the block "layers.0".
+template <fixed_string Name, class... Layers>
+struct section : sequential<Layers...> {
+  using label = name<Name>;
+};
+
+/// N layers of one type, each with parameters of its own. One type, one loop: depth costs no compile time.
+template <std::size_t N, class Layer>
+struct repeat {
+  static_assert(N > 0, "mpx::repeat requires its user to ask for at least one layer");
+  static_assert(std::is_same_v<typename Layer::takes, typename Layer::gives>,
+                "mpx::repeat requires its layer to give the shape that it takes");
+  static constexpr std::size_t copies = N;
+  using repeated = Layer;
+  using takes = typename Layer::takes;
+  using gives = typename Layer::gives;
+  using reads = typename Layer::reads;
+  using feeds = typename Layer::feeds;
+  using parameters = boost::hana::tuple<>;
+};
+
+/// y = x + f(x), with f the layers in order.
+/// Shapes  f must give what it takes
+/// Source  He et al. 2015, arXiv:1512.03385
+template <class... Layers>
+struct residual {
+  using branch = sequential<Layers...>;
+  static_assert(std::is_same_v<typename branch::takes, typename branch::gives>,
+                "mpx::residual requires its layers to give the shape that they take");
+  using takes = typename branch::takes;
+  using gives = takes;
+  using reads = typename branch::reads;
+  using feeds = typename branch::feeds;
+  using parameters = boost::hana::tuple<>;
+};
+
+/// The layer's output under another name, which lives until its last reader.
+template <fixed_string Name, class Layer>
+struct gives_as {
+  using body = Layer;
+  using row_label = typename Layer::row_label;
+  using takes = typename Layer::takes;
+  using gives = message<stream<Name, only_stream_t<typename Layer::gives>::width, only_stream_t<typename Layer::gives>::on>>;
+  using reads = typename Layer::reads;
+  using feeds = typename Layer::feeds;
+  using parameters = boost::hana::tuple<>;
+};
+
+}  // namespace mpx

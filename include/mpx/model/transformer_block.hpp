@@ -1,0 +1,90 @@
+/// @file
+/// The blocks that Transformers are made of.
+#pragma once
+
+#include <cstddef>
+#include <type_traits>
+
+#include <mpx/model/activation.hpp>
+#include <mpx/model/attention.hpp>
+#include <mpx/model/linear.hpp>
+#include <mpx/model/norm.hpp>
+#include <mpx/model/options.hpp>
+#include <mpx/model/sequential.hpp>
+
+namespace mpx {
+
+/// up (C to F), activation, dropout, down (F to C).
+/// Shapes  x, y: [B, T, C]
+template <std::size_t C, std::size_t F, class Activation = gelu, axis Axis = axis::target,
+          class Init = init::xavier_uniform, class OutInit = Init>
+struct mlp {
+  using body = sequential<section<"up", linear<C, F, Axis, Init>>, activation<Activation, F, Axis>, dropout<F, Axis>,
+                          section<"down", linear<F, C, Axis, OutInit>>>;
+  using row_label = name<"mlp">;
+  using takes = typename body::takes;
+  using gives = typename body::gives;
+  using reads = message<>;
+  using feeds = message<>;
+  using parameters = boost::hana::tuple<>;
+};
+
+/// x + dropout(f(norm(x))) with pre_norm, norm(x + dropout(f(x))) with post_norm.
+/// Source  Xiong et al. 2020, arXiv:2002.04745 (pre-norm)
+template <class Position, class Norm, class Layer, std::size_t C, axis Axis>
+using sub_layer = std::conditional_t<std::is_same_v<Position, pre_norm>, sequential<residual<Norm, Layer, dropout<C, Axis>>>,
+                                     sequential<residual<Layer, dropout<C, Axis>>, Norm>>;
+
+/// Self-attention and mlp, each with its norm and residual.
+/// Options  width<C>, heads<H>, feed_forward<F> (4 C where left out), pre_norm | post_norm, and any of the types below
+template <bool Causal, axis Axis, class Activation, class Init, class OutInit, class... Options>
+struct basic_transformer_block {
+  static constexpr std::size_t c = option_v<width, 0, Options...>;
+  static constexpr std::size_t h = option_v<heads, 1, Options...>;
+  static constexpr std::size_t f = option_v<feed_forward, 4 * c, Options...>;
+  static_assert(c > 0, "mpx::transformer_block requires its user to give mpx::width<C>");
+  using position = std::conditional_t<has_option_v<post_norm, Options...>, post_norm, pre_norm>;
+  using norm = layer_norm<c, Axis>;
+
+  using body = sequential<
+      section<"attention", sub_layer<position, norm, self_attention<c, h, Causal, Axis, Init, OutInit>, c, Axis>>,
+      section<"mlp", sub_layer<position, norm, mlp<c, f, Activation, Axis, Init, OutInit>, c, Axis>>>;
+  using row_label = name<"layers">;
+  using takes = typename body::takes;
+  using gives = typename body::gives;
+  using reads = typename body::reads;
+  using feeds = typename body::feeds;
+  using parameters = boost::hana::tuple<>;
+};
+
+/// A block of a decoder-only model: causal self-attention, mlp with the tanh gelu, GPT-2's initial values.
+template <class... Options>
+using transformer_block =
+    basic_transformer_block<true, axis::target, gelu_tanh, init::normal<20>, init::normal<20>, Options...>;
+
+/// A block of an encoder: bidirectional self-attention that masks padding.
+template <class... Options>
+using encoder_block = basic_transformer_block<false, axis::source, relu, init::xavier_uniform, init::xavier_uniform, Options...>;
+
+/// A block of a decoder that reads the encoder's memory: causal self-attention, cross-attention, mlp.
+template <class... Options>
+struct decoder_block {
+  static constexpr std::size_t c = option_v<width, 0, Options...>;
+  static constexpr std::size_t h = option_v<heads, 1, Options...>;
+  static constexpr std::size_t f = option_v<feed_forward, 4 * c, Options...>;
+  static_assert(c > 0, "mpx::decoder_block requires its user to give mpx::width<C>");
+  using position = std::conditional_t<has_option_v<post_norm, Options...>, post_norm, pre_norm>;
+  using norm = layer_norm<c>;
+
+  using body = sequential<section<"attention", sub_layer<position, norm, self_attention<c, h, true>, c, axis::target>>,
+                          section<"cross_attention", sub_layer<position, norm, cross_attention<c, h>, c, axis::target>>,
+                          section<"mlp", sub_layer<position, norm, mlp<c, f, relu>, c, axis::target>>>;
+  using row_label = name<"layers">;
+  using takes = typename body::takes;
+  using gives = typename body::gives;
+  using reads = typename body::reads;
+  using feeds = typename body::feeds;
+  using parameters = boost::hana::tuple<>;
+};
+
+}  // namespace mpx
