@@ -2,7 +2,6 @@
 /// Token ids to vectors, and where in the sequence they stand.
 #pragma once
 
-#include <array>
 #include <cstddef>
 
 #include <mpx/model/layer.hpp>
@@ -25,7 +24,6 @@ struct token_embedding : layer_defaults {
   using gives = message<stream<"x", C, Axis>>;
   using feeds = message<feed<Feed, Axis, V>>;
   using parameters = boost::hana::tuple<parameter<"weight", shape<V, C>, Init>>;
-  static constexpr std::array<tensor_extent, 1> saves{{{Axis, 1, element::i32}}};  // the ids
 };
 
 /// y[t] = x[t] + table[t], the table trained.

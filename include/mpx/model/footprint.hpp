@@ -1,0 +1,125 @@
+/// @file
+/// What a layer needs, derived from the primitives that it is composed of.
+///
+/// Composed layers (sequential, section, residual, blocks) write no count of their own: parameters, saved tensors and
+/// scratch of any depth of composition follow from the primitives, here and nowhere else.
+#pragma once
+
+#include <algorithm>
+#include <cstddef>
+#include <type_traits>
+
+#include <mpx/model/layer.hpp>
+#include <mpx/model/sequential.hpp>
+
+namespace mpx {
+
+namespace detail {
+
+template <class T>
+struct is_residual : std::false_type {};
+template <class... L>
+struct is_residual<residual<L...>> : std::true_type {};
+
+template <class Tuple>
+struct footprint_chain;
+
+}  // namespace detail
+
+template <class T>
+concept residual_layer = detail::is_residual<T>::value;
+
+/// Elements between two parameters are rounded up, so that each begins on a cache line in every element type.
+inline constexpr std::size_t parameter_alignment = 32;
+
+[[nodiscard]] constexpr std::size_t padded_elements(std::size_t count) {
+  return (count + parameter_alignment - 1) / parameter_alignment * parameter_alignment;
+}
+
+/// Bytes and elements of one layer at a given capacity.
+template <class L>
+struct footprint {
+  using parameter_pack = typename L::parameters;
+
+  static constexpr bool keeps_input = L::keeps_input;
+  static constexpr bool in_place = L::in_place;
+  static constexpr bool gradient_replaces_input = L::gradient_replaces_input;
+  static constexpr std::size_t constants = padded_elements(L::constants);
+
+  static constexpr std::size_t parameters = []<class... P>(boost::hana::tuple<P...>*) {
+    return (padded_elements(P::shape::size) + ... + 0);
+  }(static_cast<parameter_pack*>(nullptr));
+
+  static constexpr std::size_t saved(extents const& e, element_sizes s) { return total_bytes(L::saves, e, s); }
+  static constexpr std::size_t forward_scratch(extents const& e, element_sizes s) {
+    return total_bytes(L::forward_scratch, e, s);
+  }
+  static constexpr std::size_t backward_scratch(extents const& e, element_sizes s) {
+    return total_bytes(L::backward_scratch, e, s);
+  }
+  static constexpr double flops(extents const& e) { return L::flops(e); }
+};
+
+template <block L>
+struct footprint<L> : footprint<typename L::body> {};
+
+template <chain L>
+struct footprint<L> : detail::footprint_chain<typename L::layers> {};
+
+template <residual_layer L>
+struct footprint<L> : footprint<typename L::branch> {
+  static constexpr bool in_place = false;
+  static constexpr bool gradient_replaces_input = false;
+  static_assert(footprint<typename L::branch>::keeps_input,
+                "mpx::residual requires its first layer to keep its input (dropout and positions work in place)");
+};
+
+/// Bytes of the stream that a message carries, at a given capacity; 0 when it carries none.
+template <class Message>
+[[nodiscard]] constexpr std::size_t message_bytes(extents const& e, element_sizes s) {
+  using stream = only_stream_t<Message>;
+  if constexpr (std::is_void_v<stream>) {
+    return 0;
+  } else {
+    return tensor_extent{stream::on, stream::width}.bytes(e, s);
+  }
+}
+
+namespace detail {
+
+template <class First, class... Rest>
+struct footprint_chain<boost::hana::tuple<First, Rest...>> {
+  static constexpr bool keeps_input = footprint<First>::keeps_input;
+  static constexpr bool in_place = (footprint<First>::in_place && ... && footprint<Rest>::in_place);
+  static constexpr bool gradient_replaces_input = footprint<First>::gradient_replaces_input;
+  static constexpr std::size_t parameters = (footprint<First>::parameters + ... + footprint<Rest>::parameters);
+  static constexpr std::size_t constants = (footprint<First>::constants + ... + footprint<Rest>::constants);
+
+  /// Gradients between two layers stand in at most two buffers, which take turns.
+  static constexpr std::size_t gradient_buffers =
+      std::min<std::size_t>(2, (std::size_t{!footprint<Rest>::gradient_replaces_input} + ... + 0));
+  static constexpr std::size_t gradient_buffer([[maybe_unused]] extents const& e, [[maybe_unused]] element_sizes s) {
+    std::size_t largest = 0;
+    ((largest = std::max(largest, footprint<Rest>::gradient_replaces_input ? 0 : message_bytes<typename Rest::takes>(e, s))),
+     ...);
+    return largest;
+  }
+
+  static constexpr std::size_t saved(extents const& e, element_sizes s) {
+    return (footprint<First>::saved(e, s) + ... + footprint<Rest>::saved(e, s));
+  }
+  static constexpr std::size_t forward_scratch(extents const& e, element_sizes s) {
+    return std::max({footprint<First>::forward_scratch(e, s), footprint<Rest>::forward_scratch(e, s)...});
+  }
+  static constexpr std::size_t backward_scratch(extents const& e, element_sizes s) {
+    return gradient_buffers * gradient_buffer(e, s) +
+           std::max({footprint<First>::backward_scratch(e, s), footprint<Rest>::backward_scratch(e, s)...});
+  }
+  static constexpr double flops(extents const& e) {
+    return (footprint<First>::flops(e) + ... + footprint<Rest>::flops(e));
+  }
+};
+
+}  // namespace detail
+
+}  // namespace mpx

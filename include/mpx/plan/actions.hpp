@@ -1,0 +1,203 @@
+/// @file
+/// What each device does, in order: the schedule's tasks with the sends and receives that they need.
+#pragma once
+
+#include <algorithm>
+#include <array>
+#include <cstddef>
+
+#include <mpx/policy/schedule.hpp>
+
+namespace mpx {
+
+enum class action_kind : unsigned char { receive_forward, forward, send_forward, receive_backward, backward, send_backward };
+
+struct action {
+  action_kind kind = action_kind::forward;
+  int stage = 0;
+  int microbatch = 0;
+  int slot = 0;  ///< which copy of the saved activations it works on
+
+  friend constexpr bool operator==(action const&, action const&) = default;
+};
+
+/// What is wrong with a schedule's task list.
+enum class schedule_fault : unsigned char { none, missing_forward, missing_backward, repeated, backward_first, deadlock };
+
+/// Actions of S stages and M microbatches: 2 M tasks a stage, and 4 M sends and receives for each boundary.
+[[nodiscard]] constexpr std::size_t action_count(std::size_t stages, std::size_t m) { return m * (2 * stages + 4 * (stages - 1)); }
+
+/// The actions of all devices, one device after the other.
+template <std::size_t Stages, std::size_t Devices, std::size_t Count>
+struct action_lists {
+  std::array<action, Count> actions{};
+  std::array<std::size_t, Devices + 1> begin{};
+  std::array<std::size_t, Stages> slots{};  ///< most microbatches in flight on each stage
+  schedule_fault fault = schedule_fault::none;
+  int fault_stage = 0;
+  int fault_microbatch = 0;
+  double makespan = 0;
+  double idle_share = 0;  ///< idle time over total time, all devices together
+};
+
+namespace detail {
+
+/// First fault of one stage's tasks: every forward and backward once, forward first.
+template <std::size_t Tasks>
+constexpr schedule_fault check_tasks(std::array<task, Tasks> const& tasks, int& microbatch) {
+  constexpr std::size_t M = Tasks / 2;
+  std::array<int, M> forwards{}, backwards{};
+  for (task const& t : tasks) {
+    microbatch = t.microbatch;
+    if (t.microbatch < 0 || t.microbatch >= static_cast<int>(M)) return schedule_fault::repeated;
+    auto const m = static_cast<std::size_t>(t.microbatch);
+    if (t.kind == work::backward && forwards[m] == 0) return schedule_fault::backward_first;
+    if (++(t.kind == work::forward ? forwards : backwards)[m] > 1) return schedule_fault::repeated;
+  }
+  for (std::size_t m = 0; m < M; ++m) {
+    microbatch = static_cast<int>(m);
+    if (forwards[m] == 0) return schedule_fault::missing_forward;
+    if (backwards[m] == 0) return schedule_fault::missing_backward;
+  }
+  return schedule_fault::none;
+}
+
+}  // namespace detail
+
+/// Expands a schedule over stages that stand on devices, and runs it on paper with channels of the given depth.
+/// Sends and receives take no time there; forward and backward of stage s take forward_cost[s] and backward_cost[s].
+template <class Schedule, std::size_t Devices, std::size_t Stages>
+[[nodiscard]] constexpr auto make_actions(std::array<std::size_t, Stages> const& device_of_stage, std::size_t channel_depth,
+                                          std::array<double, Stages> const& forward_cost,
+                                          std::array<double, Stages> const& backward_cost) {
+  constexpr std::size_t M = Schedule::microbatches;
+  constexpr std::size_t most = 6 * M;
+  action_lists<Stages, Devices, action_count(Stages, M)> out;
+
+  // 1. Each stage's own list.
+  std::array<std::array<action, most>, Stages> lists{};
+  std::array<std::size_t, Stages> sizes{};
+  for (std::size_t s = 0; s < Stages; ++s) {
+    int const stage = static_cast<int>(s);
+    auto const tasks = Schedule::tasks(stage, static_cast<int>(Stages));
+    int faulty = 0;
+    if (auto const fault = detail::check_tasks(tasks, faulty); fault != schedule_fault::none) {
+      out.fault = fault;
+      out.fault_stage = stage;
+      out.fault_microbatch = faulty;
+      return out;
+    }
+    std::array<int, M> slot_of{};
+    std::array<bool, M> taken{};
+    for (task const& t : tasks) {
+      auto const m = static_cast<std::size_t>(t.microbatch);
+      bool const forward = t.kind == work::forward;
+      if (forward) {  // the lowest free slot
+        std::size_t free = 0;
+        while (taken[free]) ++free;
+        taken[free] = true;
+        slot_of[m] = static_cast<int>(free);
+        out.slots[s] = std::max(out.slots[s], free + 1);
+      }
+      auto const add = [&](action_kind kind) { lists[s][sizes[s]++] = {kind, stage, t.microbatch, slot_of[m]}; };
+      if (forward) {
+        if (s > 0) add(action_kind::receive_forward);
+        add(action_kind::forward);
+        if (s + 1 < Stages) add(action_kind::send_forward);
+      } else {
+        if (s + 1 < Stages) add(action_kind::receive_backward);
+        add(action_kind::backward);
+        if (s > 0) add(action_kind::send_backward);
+        taken[static_cast<std::size_t>(slot_of[m])] = false;
+      }
+    }
+  }
+
+  // 2. The run on paper. It proves that the lists end, and orders the stages of one device among each other.
+  std::array<std::size_t, Stages> next{};
+  std::array<double, Devices> clock{}, busy{};
+  std::array<std::array<action, most * Stages>, Devices> merged{};
+  std::array<std::size_t, Devices> merged_size{};
+  // Link s joins stages s and s + 1; direction 0 is forward. Times and microbatches of the k-th message.
+  struct link {
+    std::array<std::array<double, M>, 2> sent{}, received{};
+    std::array<std::array<int, M>, 2> microbatch{};
+    std::array<std::size_t, 2> sends{}, receives{};
+  };
+  std::array<link, Stages> links{};
+
+  for (std::size_t done = 0; done < action_count(Stages, M); ++done) {
+    std::size_t best = Stages;
+    double best_start = 0;
+    for (std::size_t s = 0; s < Stages; ++s) {
+      if (next[s] == sizes[s]) continue;
+      action const& a = lists[s][next[s]];
+      double start = clock[device_of_stage[s]];
+      bool const to_next = a.kind == action_kind::send_forward || a.kind == action_kind::receive_backward;
+      bool const sends = a.kind == action_kind::send_forward || a.kind == action_kind::send_backward;
+      bool const receives = a.kind == action_kind::receive_forward || a.kind == action_kind::receive_backward;
+      if (sends || receives) {
+        link const& l = links[to_next ? s : s - 1];
+        std::size_t const way = a.kind == action_kind::send_forward || a.kind == action_kind::receive_forward ? 0 : 1;
+        if (sends) {
+          std::size_t const k = l.sends[way];
+          if (k >= channel_depth) {
+            if (l.receives[way] + channel_depth <= k) continue;  // no free place in the channel
+            start = std::max(start, l.received[way][k - channel_depth]);
+          }
+        } else {
+          std::size_t const k = l.receives[way];
+          if (l.sends[way] <= k || l.microbatch[way][k] != a.microbatch) continue;  // nothing there, or another one
+          start = std::max(start, l.sent[way][k]);
+        }
+      }
+      if (best == Stages || start < best_start) {
+        best = s;
+        best_start = start;
+      }
+    }
+    if (best == Stages) {
+      out.fault = schedule_fault::deadlock;
+      for (std::size_t s = 0; s < Stages; ++s)
+        if (next[s] < sizes[s]) {
+          out.fault_stage = static_cast<int>(s);
+          out.fault_microbatch = lists[s][next[s]].microbatch;
+          break;
+        }
+      return out;
+    }
+    action const a = lists[best][next[best]++];
+    std::size_t const d = device_of_stage[best];
+    merged[d][merged_size[d]++] = a;
+    double const cost = a.kind == action_kind::forward ? forward_cost[best] : a.kind == action_kind::backward ? backward_cost[best] : 0;
+    clock[d] = best_start + cost;
+    busy[d] += cost;
+    bool const sends = a.kind == action_kind::send_forward || a.kind == action_kind::send_backward;
+    if (sends || a.kind == action_kind::receive_forward || a.kind == action_kind::receive_backward) {
+      bool const to_next = a.kind == action_kind::send_forward || a.kind == action_kind::receive_backward;
+      link& l = links[to_next ? best : best - 1];
+      std::size_t const way = a.kind == action_kind::send_forward || a.kind == action_kind::receive_forward ? 0 : 1;
+      if (sends) {
+        l.microbatch[way][l.sends[way]] = a.microbatch;
+        l.sent[way][l.sends[way]++] = clock[d];
+      } else {
+        l.received[way][l.receives[way]++] = clock[d];
+      }
+    }
+  }
+
+  // 3. One list after the other.
+  std::size_t n = 0;
+  double total_busy = 0;
+  for (std::size_t d = 0; d < Devices; ++d) {
+    out.begin[d] = n;
+    for (std::size_t i = 0; i < merged_size[d]; ++i) out.actions[n++] = merged[d][i];
+    out.makespan = std::max(out.makespan, clock[d]);
+    total_busy += busy[d];
+  }
+  out.begin[Devices] = n;
+  if (out.makespan > 0) out.idle_share = 1 - total_busy / (out.makespan * static_cast<double>(Devices));
+  return out;
+}
+
+}  // namespace mpx

@@ -1,0 +1,69 @@
+/// @file
+/// From types to numbers: one row for each layer. Everything after this is arithmetic on arrays.
+#pragma once
+
+#include <array>
+#include <cstddef>
+
+#include <mpx/plan/parameter_table.hpp>
+#include <mpx/plan/segments.hpp>
+#include <mpx/policy/recipe.hpp>
+
+namespace mpx {
+
+namespace detail {
+
+template <class... S>
+constexpr auto make_layer_table(segments<S...>, extents const& e, element_sizes sizes) {
+  std::array<layer_info, segments<S...>::layers> rows{};
+  std::size_t r = 0, s = 0;
+  (
+      [&] {
+        layer_info row = segment_row<S>(e, sizes);
+        row.segment = s++;
+        for (auto const& p : parameters_of<typename S::layer>)
+          if (p.tied_to.empty()) row.parameters += p.count;
+        for (std::size_t i = 0; i < S::count; ++i) {
+          row.copy = i;
+          rows[r++] = row;
+        }
+      }(),
+      ...);
+
+  // Layers that share a path are numbered; a layer alone under its path is not, unless it stands in a repeat.
+  constexpr std::array<std::string_view, sizeof...(S)> paths{S::path::view()...};
+  constexpr std::array<bool, sizeof...(S)> numbered = [&] {
+    std::array<bool, sizeof...(S)> many{(S::count > 1)...};
+    for (std::size_t a = 0; a < paths.size(); ++a)
+      for (std::size_t b = 0; b < paths.size(); ++b) many[a] = many[a] || (a != b && paths[a] == paths[b]);
+    return many;
+  }();
+  std::array<std::size_t, sizeof...(S)> first{};  // number of the segment's first layer
+  std::array<std::size_t, sizeof...(S)> counts{S::count...};
+  for (std::size_t a = 0; a < paths.size(); ++a)
+    for (std::size_t b = 0; b < a; ++b) first[a] += paths[a] == paths[b] ? counts[b] : 0;
+  for (auto& row : rows)
+    if (numbered[row.segment]) row.name.index = static_cast<int>(first[row.segment] + row.copy);
+  return rows;
+}
+
+}  // namespace detail
+
+/// The layers of a model at a recipe's capacity and precision.
+template <class Model, class Recipe>
+inline constexpr auto layers_v =
+    detail::make_layer_table(segments_of<Model>{}, Recipe::capacity, sizes_of<typename Recipe::precision>);
+
+/// The device of each layer.
+template <class Model, class Recipe>
+inline constexpr auto placement_v = Recipe::placement::assign(layers_v<Model, Recipe>);
+
+/// Row of the layer with this full name; the number of layers where there is none.
+template <std::size_t N>
+[[nodiscard]] constexpr std::size_t find_layer(std::array<layer_info, N> const& layers, std::string_view full_name) {
+  for (std::size_t i = 0; i < N; ++i)
+    if (layers[i].name.is(full_name)) return i;
+  return N;
+}
+
+}  // namespace mpx

@@ -1,0 +1,105 @@
+/// @file
+/// The parameters of a layer as numbers: where each stands, what it is called, how it begins.
+#pragma once
+
+#include <array>
+#include <cstddef>
+#include <string_view>
+
+#include <mpx/model/footprint.hpp>
+
+namespace mpx {
+
+/// One parameter of a layer type.
+struct parameter_info {
+  std::string_view label;  ///< within its layer: "attention.qkv.weight"
+  std::size_t offset = 0;  ///< elements from the layer's first parameter
+  std::size_t count = 0;
+  std::size_t rank = 0;
+  std::array<std::size_t, 4> shape{};
+  float mean = 0;
+  float deviation = 0;
+  bool uniform = false;
+  std::string_view tied_to;  ///< full name of the parameter whose values it shares; empty: its own
+};
+
+namespace detail {
+
+template <std::size_t A, std::size_t B>
+constexpr std::array<parameter_info, A + B> joined(std::array<parameter_info, A> const& a,
+                                                   std::array<parameter_info, B> const& b, std::size_t shift) {
+  std::array<parameter_info, A + B> all{};
+  for (std::size_t i = 0; i < A; ++i) all[i] = a[i];
+  for (std::size_t i = 0; i < B; ++i) {
+    all[A + i] = b[i];
+    all[A + i].offset += shift;
+  }
+  return all;
+}
+
+constexpr float square_root(float value) {
+  if (value <= 0) return 0;
+  double guess = value > 1 ? value : 1;
+  for (int i = 0; i < 64; ++i) guess = 0.5 * (guess + value / guess);
+  return static_cast<float>(guess);
+}
+
+template <class Path, class P>
+constexpr parameter_info one_parameter(std::size_t offset) {
+  using shape = typename P::shape;
+  parameter_info info;
+  info.label = joined_name<Path, typename P::label>::type::view();
+  info.offset = offset;
+  info.count = shape::size;
+  info.rank = shape::rank;
+  for (std::size_t i = 0; i < shape::rank; ++i) info.shape[i] = shape::extents[i];
+  std::size_t const out = shape::extents[0];
+  std::size_t const in = shape::size / out;
+  info.mean = P::init::mean;
+  info.deviation = square_root(P::init::variance(in, out));
+  info.uniform = P::init::uniform;
+  info.tied_to = P::tied_to::view();
+  return info;
+}
+
+template <class Path, class L>
+struct parameters_at {
+  static constexpr auto list = []<class... P>(boost::hana::tuple<P...>*) {
+    std::array<parameter_info, sizeof...(P)> all{};
+    [[maybe_unused]] std::size_t n = 0, offset = 0;
+    ((all[n++] = one_parameter<Path, P>(offset), offset += padded_elements(P::shape::size)), ...);
+    return all;
+  }(static_cast<typename L::parameters*>(nullptr));
+};
+
+template <class Path, class Tuple>
+struct parameters_of_all;
+template <class Path>
+struct parameters_of_all<Path, boost::hana::tuple<>> {
+  static constexpr std::array<parameter_info, 0> list{};
+};
+template <class Path, class First, class... Rest>
+struct parameters_of_all<Path, boost::hana::tuple<First, Rest...>> {
+  static constexpr auto list = joined(parameters_at<Path, First>::list, parameters_of_all<Path, boost::hana::tuple<Rest...>>::list,
+                                      footprint<First>::parameters);
+};
+
+template <class Path, block L>
+struct parameters_at<Path, L> : parameters_at<Path, typename L::body> {};
+template <class Path, residual_layer L>
+struct parameters_at<Path, L> : parameters_at<Path, typename L::branch> {};
+template <class Path, chain L>
+  requires(!requires { typename L::label; })
+struct parameters_at<Path, L> : parameters_of_all<Path, typename L::layers> {};
+template <class Path, chain L>
+  requires requires { typename L::label; }
+struct parameters_at<Path, L>
+    : parameters_of_all<typename joined_name<Path, typename L::label>::type, typename L::layers> {};
+
+}  // namespace detail
+
+/// The parameters of one layer type, in memory order.
+template <class L>
+inline constexpr auto parameters_of = detail::parameters_at<name<"">, L>::list;
+
+}  // namespace mpx

@@ -1,0 +1,164 @@
+/// @file
+/// All policies of a training run, in one type.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <type_traits>
+
+#include <mpx/core/extent.hpp>
+#include <mpx/policy/clipping.hpp>
+#include <mpx/policy/loss_scaling.hpp>
+#include <mpx/policy/lr_schedule.hpp>
+#include <mpx/policy/optimizer.hpp>
+#include <mpx/policy/placement.hpp>
+#include <mpx/policy/precision.hpp>
+#include <mpx/policy/schedule.hpp>
+
+namespace mpx {
+
+template <std::size_t N> struct sequences {};      ///< B, the most sequences of one microbatch
+template <std::size_t N> struct source_tokens {};  ///< Ts, the most tokens of a source sequence
+template <std::size_t N> struct target_tokens {};  ///< Tt, the most tokens of a target sequence
+template <std::size_t N> using tokens = target_tokens<N>;  ///< T of a decoder-only model
+
+namespace detail {
+
+template <class T, class... Tags>
+struct capacity_tag {
+  static constexpr bool known = false;
+};
+template <std::size_t N>
+struct capacity_tag<sequences<N>> {
+  static constexpr bool known = N > 0;
+  static constexpr void write(extents& e) { e.sequences = static_cast<int>(N); }
+};
+template <std::size_t N>
+struct capacity_tag<source_tokens<N>> {
+  static constexpr bool known = N > 0;
+  static constexpr void write(extents& e) { e.tokens[0] = static_cast<int>(N); }
+};
+template <std::size_t N>
+struct capacity_tag<target_tokens<N>> {
+  static constexpr bool known = N > 0;
+  static constexpr void write(extents& e) { e.tokens[1] = static_cast<int>(N); }
+};
+
+}  // namespace detail
+
+/// The largest microbatch that memory is laid out for.
+template <class... Sizes>
+struct microbatch_capacity {
+  static_assert((detail::capacity_tag<Sizes>::known && ...),
+                "mpx::microbatch_capacity requires each argument to be sequences<N>, source_tokens<N>, target_tokens<N> "
+                "or tokens<N>, with N above 0");
+  static constexpr extents capacity = [] {
+    extents e;
+    (detail::capacity_tag<Sizes>::write(e), ...);
+    return e;
+  }();
+};
+
+namespace detail {
+
+// What a policy is meant to be shows in the member that it offers; whether it offers it rightly is then asked of it.
+template <class T> concept meant_as_placement = requires(std::array<layer_info, 2> const& l) { T::assign(l); } || requires { &T::assign; };
+template <class T> concept meant_as_schedule = requires { &T::tasks; };
+template <class T> concept meant_as_precision = requires { typename T::compute; };
+template <class T> concept meant_as_loss_scaling = requires { typename T::state; } && !requires { T::states; };
+template <class T> concept meant_as_clipping = requires { &T::scale; } || requires { &T::element; };
+template <class T> concept meant_as_lr_schedule = requires { &T::rate; };
+template <class T> concept meant_as_optimizer = requires { T::states; };
+template <class T> concept meant_as_capacity = requires { T::capacity; };
+
+enum class slot { unknown, placement, schedule, precision, loss_scaling, clipping, lr_schedule, optimizer, capacity };
+
+template <class T>
+consteval slot slot_of() {
+  if constexpr (meant_as_capacity<T>) return slot::capacity;
+  else if constexpr (meant_as_schedule<T>) return slot::schedule;
+  else if constexpr (meant_as_precision<T>) return slot::precision;
+  else if constexpr (meant_as_loss_scaling<T>) return slot::loss_scaling;
+  else if constexpr (meant_as_optimizer<T>) return slot::optimizer;
+  else if constexpr (meant_as_clipping<T>) return slot::clipping;
+  else if constexpr (meant_as_lr_schedule<T>) return slot::lr_schedule;
+  else if constexpr (meant_as_placement<T>) return slot::placement;
+  else return slot::unknown;
+}
+
+template <placement_policy T> struct checked_placement {};
+template <pipeline_schedule T> struct checked_schedule {};
+template <precision_policy T> struct checked_precision {};
+template <loss_scaling_policy T> struct checked_loss_scaling {};
+template <clipping_policy T> struct checked_clipping {};
+template <lr_schedule T> struct checked_lr_schedule {};
+template <optimizer_policy T> struct checked_optimizer {};
+
+template <class Policy, slot Slot>
+struct checked_policy {
+  static_assert(Slot != slot::unknown,
+                "mpx::recipe requires each argument to be a policy: a placement (assign), schedule (tasks), precision "
+                "(compute), loss scaling (state), clipping (scale or element), lr schedule (rate), optimizer (states) or "
+                "microbatch_capacity");
+};
+template <class T> struct checked_policy<T, slot::capacity> {};
+template <class T> struct checked_policy<T, slot::placement> : checked_placement<T> {};
+template <class T> struct checked_policy<T, slot::schedule> : checked_schedule<T> {};
+template <class T> struct checked_policy<T, slot::precision> : checked_precision<T> {};
+template <class T> struct checked_policy<T, slot::loss_scaling> : checked_loss_scaling<T> {};
+template <class T> struct checked_policy<T, slot::clipping> : checked_clipping<T> {};
+template <class T> struct checked_policy<T, slot::lr_schedule> : checked_lr_schedule<T> {};
+template <class T> struct checked_policy<T, slot::optimizer> : checked_optimizer<T> {};
+
+/// The policy in this slot, or the default.
+template <slot Slot, class Default, class... Policies>
+struct pick {
+  using type = Default;
+};
+template <slot Slot, class Default, class First, class... Rest>
+struct pick<Slot, Default, First, Rest...>
+    : std::conditional_t<slot_of<First>() == Slot, std::type_identity<First>, pick<Slot, Default, Rest...>> {};
+
+template <slot Slot, class... Policies>
+inline constexpr bool at_most_once = (int{slot_of<Policies>() == Slot} + ... + 0) <= 1;
+
+}  // namespace detail
+
+/// The policies of a run, in any order. Left out: one device, one microbatch, f32, no loss scaling, no clipping, a
+/// constant rate, adam. The microbatch capacity must be given.
+/// Errors  compile time: an argument that is no policy, a policy of the wrong form, two of one kind
+template <class... Policies>
+struct recipe : private detail::checked_policy<Policies, detail::slot_of<Policies>()>... {
+  using s = detail::slot;
+  static_assert(detail::at_most_once<s::placement, Policies...> && detail::at_most_once<s::schedule, Policies...> &&
+                    detail::at_most_once<s::precision, Policies...> && detail::at_most_once<s::loss_scaling, Policies...> &&
+                    detail::at_most_once<s::clipping, Policies...> && detail::at_most_once<s::lr_schedule, Policies...> &&
+                    detail::at_most_once<s::optimizer, Policies...> && detail::at_most_once<s::capacity, Policies...>,
+                "mpx::recipe requires its user to give at most one policy of each kind");
+
+  using placement = typename detail::pick<s::placement, place_all<>, Policies...>::type;
+  using schedule = typename detail::pick<s::schedule, gpipe<microbatches<1>>, Policies...>::type;
+  using precision = typename detail::pick<s::precision, f32_only, Policies...>::type;
+  using loss_scaling = typename detail::pick<s::loss_scaling, no_loss_scaling, Policies...>::type;
+  using clipping = typename detail::pick<s::clipping, no_clipping, Policies...>::type;
+  using lr = typename detail::pick<s::lr_schedule, constant_rate, Policies...>::type;
+  using optimizer = typename detail::pick<s::optimizer, adam, Policies...>::type;
+  using capacity_policy = typename detail::pick<s::capacity, void, Policies...>::type;
+  static_assert(!std::is_void_v<capacity_policy>,
+                "mpx::recipe requires its user to give mpx::microbatch_capacity<sequences<B>, tokens<T>>");
+  static constexpr extents capacity = capacity_policy::capacity;
+
+  /// The numbers of a run: none of them decides a type or a byte, so none needs compiling again.
+  struct settings {
+    typename recipe::clipping clipping{};
+    typename recipe::lr lr{};
+    typename recipe::optimizer optimizer{};
+    typename recipe::loss_scaling loss_scaling{};
+    std::uint64_t seed = 1;
+    float dropout = 0.1f;
+    float label_smoothing = 0.0f;
+    int deadline_ms = 60'000;  ///< a device that waits longer for another one gives up, with an error
+  };
+};
+
+}  // namespace mpx
