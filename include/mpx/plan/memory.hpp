@@ -1,0 +1,178 @@
+/// @file
+/// Where every tensor of a stage stands in its device's arena.
+#pragma once
+
+#include <algorithm>
+#include <array>
+#include <cstddef>
+
+#include <mpx/core/device.hpp>
+#include <mpx/plan/routes.hpp>
+
+namespace mpx {
+
+/// Bytes of an arena, from `offset`.
+struct region {
+  std::size_t offset = 0;
+  std::size_t size = 0;
+};
+
+/// How many messages of one stream a channel holds before its sender waits.
+inline constexpr std::size_t channel_depth = 2;
+inline constexpr std::size_t most_feeds = 12;
+inline constexpr std::size_t most_link_streams = most_held_streams + 1;
+
+/// The streams that cross from one stage to the next, and back as gradients. The stream that the next layer takes
+/// stands first when it goes straight into it; held streams follow.
+struct link_info {
+  std::size_t streams = 0;
+  std::array<stream_info, most_link_streams> stream{};
+  std::array<int, most_link_streams> held{};  ///< number of the held stream; -1: straight into the next layer
+
+  [[nodiscard]] constexpr bool has_direct() const { return streams > 0 && held[0] < 0; }
+};
+
+/// A feed of a stage, and where it stands in each slot.
+struct stage_feed {
+  feed_info feed{};
+  std::size_t offset = 0;
+};
+
+/// One stage: its layers, and its part of its device's arena.
+struct stage_info {
+  device where{};
+  std::size_t device_index = 0;
+  std::size_t first = 0;  ///< row of its first layer
+  std::size_t end = 0;    ///< one past its last
+  std::size_t slots = 0;  ///< microbatches whose activations are kept at once
+  std::size_t parameters = 0;          ///< trainable values, tied copies left out
+  std::size_t parameter_elements = 0;  ///< what memory holds, copies and alignment included
+  double forward_flops = 0;            ///< of one microbatch at capacity
+
+  region weights;           ///< in the compute type; empty when that is the master's type
+  region master;            ///< f32
+  region gradients;         ///< f32
+  region states;            ///< f32, the optimizer's
+  region constants;         ///< tables that are never trained
+  region saved;             ///< slots x slot_size
+  region gradient_buffers;  ///< gradients between layers, taking turns
+  region held_gradients;
+  region outgoing;  ///< what the last layer writes for the next stage
+  region scratch;
+  region incoming_forward;   ///< channel storage
+  region incoming_backward;  ///< channel storage
+
+  std::size_t slot_size = 0;
+  std::size_t gradient_buffer_size = 0;
+  std::array<std::size_t, most_held_streams> held_offset{};           ///< within a slot
+  std::array<std::size_t, most_held_streams> held_gradient_offset{};  ///< within held_gradients
+  std::size_t feed_count = 0;
+  std::array<stage_feed, most_feeds> feeds{};
+};
+
+/// Where a layer's tensors begin within its stage.
+struct layer_place {
+  std::size_t parameter_offset = 0;  ///< elements
+  std::size_t constant_offset = 0;   ///< elements
+  std::size_t saved_offset = 0;      ///< bytes within a slot
+};
+
+/// Streams on the edge before layer `edge`.
+template <std::size_t N>
+[[nodiscard]] constexpr link_info make_link(std::array<layer_info, N> const& layers, routing<N> const& routes, std::size_t edge) {
+  link_info link;
+  if (routes.routes[edge].direct) {
+    link.stream[0] = layers[edge].takes;
+    link.held[0] = -1;
+    link.streams = 1;
+  }
+  for (std::size_t h = 0; h < routes.held_count; ++h)
+    if (routes.crosses(h, edge)) {
+      link.stream[link.streams] = routes.held[h].stream;
+      link.held[link.streams++] = static_cast<int>(h);
+    }
+  return link;
+}
+
+struct memory_sizes {
+  extents capacity;
+  element_sizes elements;
+  bool master_copy = false;
+  std::size_t optimizer_states = 0;
+};
+
+/// Lays out one stage behind `arena_size` bytes of its device, and grows that number.
+template <std::size_t N>
+constexpr void lay_out_stage(stage_info& stage, std::array<layer_place, N>& places, std::array<layer_info, N> const& layers,
+                             routing<N> const& routes, link_info const& before, link_info const& after, bool has_next,
+                             memory_sizes const& sizes, std::size_t& arena_size) {
+  extents const& e = sizes.capacity;
+  element_sizes const& of = sizes.elements;
+  auto const place = [&](region& r, std::size_t size) {
+    r = {arena_size, aligned(size)};
+    arena_size += r.size;
+  };
+
+  std::size_t parameters = 0, constants = 0, slot = 0, buffer = 0, scratch = 0;
+  for (std::size_t r = stage.first; r < stage.end; ++r) {
+    layer_info const& layer = layers[r];
+    places[r] = {parameters, constants, slot};
+    parameters += layer.parameter_elements;
+    constants += layer.constant_elements;
+    slot += layer.saved_bytes;
+    scratch = std::max({scratch, layer.forward_scratch, layer.backward_scratch});
+    if (layer.takes.exists() && !layer.gradient_replaces_input) buffer = std::max(buffer, layer.takes.bytes(e, of));
+    stage.parameters += layer.parameters;
+    stage.forward_flops += layer.forward_flops;
+    for (auto const& f : layer.feeds) {
+      if (f.label.empty()) continue;
+      bool known = false;
+      for (std::size_t k = 0; k < stage.feed_count; ++k) {
+        if (stage.feeds[k].feed.label != f.label) continue;
+        known = true;
+        auto& limit = stage.feeds[k].feed.limit;
+        limit = limit == 0 ? f.limit : f.limit == 0 ? limit : std::min(limit, f.limit);
+      }
+      if (!known) stage.feeds[stage.feed_count++].feed = f;
+    }
+  }
+  std::size_t held_gradients = 0;
+  for (std::size_t h = 0; h < routes.held_count; ++h) {
+    if (routes.held[h].writer >= stage.end || routes.held[h].last_reader < stage.first) continue;
+    stage.held_offset[h] = slot;
+    stage.held_gradient_offset[h] = held_gradients;
+    slot += routes.held[h].stream.bytes(e, of);
+    held_gradients += routes.held[h].stream.bytes(e, of);
+  }
+  for (std::size_t k = 0; k < stage.feed_count; ++k) {
+    stage.feeds[k].offset = slot;
+    slot += stage.feeds[k].feed.bytes(e);
+  }
+  std::size_t forward_channels = 0, backward_channels = 0, outgoing = 0;
+  for (std::size_t k = 0; k < before.streams; ++k) forward_channels += channel_depth * before.stream[k].bytes(e, of);
+  if (has_next) {
+    for (std::size_t k = 0; k < after.streams; ++k) backward_channels += channel_depth * after.stream[k].bytes(e, of);
+    if (after.has_direct()) {
+      outgoing = after.stream[0].bytes(e, of);
+      buffer = std::max(buffer, outgoing);
+    }
+  }
+
+  stage.parameter_elements = parameters;
+  stage.slot_size = slot;
+  stage.gradient_buffer_size = buffer;
+  place(stage.weights, sizes.master_copy ? parameters * of.compute : 0);
+  place(stage.master, parameters * of.accumulate);
+  place(stage.gradients, parameters * of.accumulate);
+  place(stage.states, parameters * of.accumulate * sizes.optimizer_states);
+  place(stage.constants, constants * of.compute);
+  place(stage.saved, slot * stage.slots);
+  place(stage.gradient_buffers, 2 * buffer);
+  place(stage.held_gradients, held_gradients);
+  place(stage.outgoing, outgoing);
+  place(stage.scratch, scratch);
+  place(stage.incoming_forward, forward_channels);
+  place(stage.incoming_backward, backward_channels);
+}
+
+}  // namespace mpx

@@ -1,0 +1,163 @@
+/// @file
+/// Everything that is known of a run before it starts, as one constexpr value.
+#pragma once
+
+#include <array>
+#include <cstddef>
+
+#include <mpx/core/units.hpp>
+#include <mpx/plan/actions.hpp>
+#include <mpx/plan/memory.hpp>
+#include <mpx/plan/partition.hpp>
+#include <mpx/plan/verify.hpp>
+
+namespace mpx {
+
+/// Bytes of one device by kind.
+struct memory_use {
+  bytes weights, master, gradients, optimizer, constants, activations, scratch, channels;
+
+  [[nodiscard]] constexpr bytes total() const {
+    return weights + master + gradients + optimizer + constants + activations + scratch + channels;
+  }
+};
+
+/// What a model, cut and scheduled by a recipe, needs and does.
+template <std::size_t Layers, std::size_t Stages, std::size_t Devices, std::size_t Actions, std::size_t Ties>
+struct plan {
+  static constexpr std::size_t layer_count = Layers;
+  static constexpr std::size_t stage_count = Stages;
+  static constexpr std::size_t device_count = Devices;
+  static constexpr std::size_t link_count = Stages - 1;
+
+  extents capacity;
+  element_sizes elements;
+  std::size_t microbatches = 0;
+  std::array<layer_info, Layers> layers{};
+  std::array<device, Layers> placement{};
+  std::array<layer_place, Layers> places{};
+  routing<Layers> routes{};
+  std::array<stage_info, Stages> stages{};
+  std::array<link_info, Stages> links{};  ///< links[s] joins stages s and s + 1; the last one is empty
+  std::array<device, Devices> devices{};
+  std::array<std::size_t, Devices> arena_bytes{};
+  action_lists<Stages, Devices, Actions> actions{};
+  std::array<tie, Ties> ties{};
+
+  [[nodiscard]] constexpr std::size_t index_of(device where) const {
+    for (std::size_t d = 0; d < Devices; ++d)
+      if (devices[d] == where) return d;
+    return Devices;
+  }
+
+  /// The arena of a device; 0 bytes for one that holds no layer.
+  [[nodiscard]] constexpr bytes bytes_on(device where) const {
+    std::size_t const d = index_of(where);
+    return {d < Devices ? arena_bytes[d] : 0};
+  }
+
+  [[nodiscard]] constexpr memory_use memory_on(device where) const {
+    memory_use use;
+    for (auto const& s : stages) {
+      if (!(s.where == where)) continue;
+      use.weights += {s.weights.size};
+      use.master += {s.master.size};
+      use.gradients += {s.gradients.size};
+      use.optimizer += {s.states.size};
+      use.constants += {s.constants.size};
+      use.activations += {s.saved.size};
+      use.scratch += {s.gradient_buffers.size + s.held_gradients.size + s.outgoing.size + s.scratch.size};
+      use.channels += {s.incoming_forward.size + s.incoming_backward.size};
+    }
+    return use;
+  }
+
+  /// Bytes from stage `link` to the next one in a step of full microbatches; as many come back as gradients.
+  [[nodiscard]] constexpr bytes link_bytes(std::size_t link) const {
+    std::size_t sum = 0;
+    for (std::size_t k = 0; k < links[link].streams; ++k) {
+      auto const& s = links[link].stream[k];
+      sum += static_cast<std::size_t>(capacity.rows(s.on)) * s.width * elements.compute;
+    }
+    return {sum * microbatches};
+  }
+
+  [[nodiscard]] constexpr std::size_t parameters() const {
+    std::size_t sum = 0;
+    for (auto const& layer : layers) sum += layer.parameters;
+    return sum;
+  }
+
+  /// Idle time over total time, all devices together, when time is proportional to FLOPs and backward costs two forwards.
+  [[nodiscard]] constexpr double idle_share() const { return actions.idle_share; }
+};
+
+namespace detail {
+
+template <class Model, class Recipe>
+constexpr auto make_plan() {
+  constexpr auto& layers = layers_v<Model, Recipe>;
+  constexpr auto& where = placement_v<Model, Recipe>;
+  constexpr std::size_t N = layers.size();
+  constexpr std::size_t S = count_stages(where);
+  constexpr std::size_t D = count_devices(where);
+  constexpr std::size_t M = Recipe::schedule::microbatches;
+  constexpr std::size_t T = count_ties<Model>();
+
+  plan<N, S, D, action_count(S, M), T> out;
+  out.capacity = Recipe::capacity;
+  out.elements = sizes_of<typename Recipe::precision>;
+  out.microbatches = M;
+  out.layers = layers;
+  out.placement = where;
+  out.routes = make_routing(layers);
+  out.ties = find_ties<Model, T>(layers);
+
+  std::size_t devices = 0;
+  for (device d : where)
+    if (out.index_of(d) >= devices) out.devices[devices++] = d;
+
+  constexpr auto bounds = stage_bounds<S>(where);
+  std::array<std::size_t, S> device_of_stage{};
+  std::array<double, S> forward_cost{}, backward_cost{};
+  for (std::size_t s = 0; s < S; ++s) {
+    auto& stage = out.stages[s];
+    stage.where = where[bounds[s]];
+    stage.device_index = device_of_stage[s] = out.index_of(stage.where);
+    stage.first = bounds[s];
+    stage.end = bounds[s + 1];
+    for (std::size_t r = stage.first; r < stage.end; ++r) forward_cost[s] += layers[r].forward_flops;
+    backward_cost[s] = 2 * forward_cost[s];
+    if (s + 1 < S) out.links[s] = make_link(layers, out.routes, stage.end);
+  }
+  out.actions = make_actions<typename Recipe::schedule, D>(device_of_stage, channel_depth, forward_cost, backward_cost);
+
+  memory_sizes const sizes{Recipe::capacity, out.elements, has_master_copy<typename Recipe::precision>,
+                           static_cast<std::size_t>(Recipe::optimizer::states)};
+  for (std::size_t s = 0; s < S; ++s) {
+    out.stages[s].slots = out.actions.slots[s];
+    lay_out_stage(out.stages[s], out.places, layers, out.routes, s > 0 ? out.links[s - 1] : link_info{}, out.links[s], s + 1 < S,
+                  sizes, out.arena_bytes[device_of_stage[s]]);
+  }
+  return out;
+}
+
+template <class Model, class Recipe>
+constexpr auto checked_plan() {
+  static_cast<void>(sizeof(verified<Model, Recipe>));  // a mistake is reported here, in one sentence
+  if constexpr (verified<Model, Recipe>::sound) return make_plan<Model, Recipe>();
+}
+
+}  // namespace detail
+
+/// The plan of a model under a recipe.
+/// Errors  compile time: see plan/verify.hpp
+template <class Model, class Recipe>
+inline constexpr auto plan_v = detail::checked_plan<Model, Recipe>();
+
+/// Where the layer with this full name lives, for example device_of<model, recipe, "encoder.layers.1">.
+/// Errors  compile time: no layer has this name
+template <class Model, class Recipe, fixed_string Layer>
+inline constexpr device device_of = detail::named_layer<Model, Recipe, name<Layer>>::where();
+
+}  // namespace mpx
