@@ -1,0 +1,14 @@
+# Headers, the exported target, and a package that `find_package(mpx)` reads.
+include(GNUInstallDirs)
+include(CMakePackageConfigHelpers)
+
+set(package_dir ${CMAKE_INSTALL_DATADIR}/cmake/mpx)  # share/: headers are the same on every architecture
+
+install(TARGETS mpx EXPORT mpxTargets FILE_SET HEADERS DESTINATION ${CMAKE_INSTALL_INCLUDEDIR})
+install(EXPORT mpxTargets NAMESPACE mpx:: DESTINATION ${package_dir})
+
+configure_package_config_file(cmake/mpxConfig.cmake.in mpxConfig.cmake INSTALL_DESTINATION ${package_dir})
+write_basic_package_version_file(mpxConfigVersion.cmake COMPATIBILITY SameMinorVersion ARCH_INDEPENDENT)
+install(FILES ${PROJECT_BINARY_DIR}/mpxConfig.cmake ${PROJECT_BINARY_DIR}/mpxConfigVersion.cmake
+              ${PROJECT_SOURCE_DIR}/cmake/FindoneDNN.cmake
+        DESTINATION ${package_dir})

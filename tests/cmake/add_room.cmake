@@ -1,0 +1,27 @@
+# mpx_add_room(<room>): builds tests/<room>/*.cpp into one executable, and makes each test case a CTest of its own,
+# named "<room>: <sentence>". Labels: room, the room's name, and slow for cases tagged [slow].
+function(mpx_add_room room)
+  file(GLOB sources CONFIGURE_DEPENDS ${CMAKE_CURRENT_SOURCE_DIR}/${room}/*.cpp)
+  if(NOT sources)
+    return()
+  endif()
+  set(target test_${room})
+  add_executable(${target} ${sources})
+  target_link_libraries(${target} PRIVATE mpx_test mpx_test_main)
+  target_precompile_headers(${target} REUSE_FROM mpx_test_header)
+
+  # The executable is asked for its cases when it has been built. Catch's own catch_discover_tests does the same, but
+  # sets no label from a tag, and loses names that hold brackets.
+  set(cases ${CMAKE_CURRENT_BINARY_DIR}/${target}.cmake)
+  add_custom_command(TARGET ${target} POST_BUILD BYPRODUCTS ${cases} VERBATIM
+    COMMAND ${CMAKE_COMMAND} -DEXECUTABLE=$<TARGET_FILE:${target}> -DROOM=${room} -DCATCH=${Catch2_VERSION} -DOUTPUT=${cases}
+            -P ${PROJECT_SOURCE_DIR}/tests/cmake/list_cases.cmake)
+  file(CONFIGURE OUTPUT ${target}_include.cmake @ONLY CONTENT [[
+if(EXISTS "@cases@")
+  include("@cases@")
+else()
+  add_test("@room@: is not built" "@target@")
+endif()
+]])
+  set_property(DIRECTORY APPEND PROPERTY TEST_INCLUDE_FILES ${CMAKE_CURRENT_BINARY_DIR}/${target}_include.cmake)
+endfunction()

@@ -1,0 +1,53 @@
+# cmake -DCOMPILER=<path> -DINCLUDE_DIRS=<list> -DSOURCE=<file> -P check_compile_fail.cmake
+# The source must not compile. Each `// error:` line of it, taken as a regular expression, must be met by the first
+# error that the compiler prints; each `// fact:` line anywhere in what it prints.
+cmake_minimum_required(VERSION 3.24)
+include(${CMAKE_CURRENT_LIST_DIR}/compiler.cmake)
+include(${CMAKE_CURRENT_LIST_DIR}/text.cmake)
+
+execute_process(COMMAND ${compile_command} -fsyntax-only ${SOURCE}
+                RESULT_VARIABLE status ERROR_VARIABLE said OUTPUT_VARIABLE said)
+if(status EQUAL 0)
+  message(FATAL_ERROR "compiled, but should not: ${SOURCE}")
+endif()
+
+string(REGEX REPLACE "[^\n]" "" lines "${said}")
+string(LENGTH "${lines}" line_count)
+string(REGEX REPLACE "[ \n]+" " " flat "${said}")
+
+# The first error ends where the second begins.
+set(first "${flat}")
+string(FIND "${flat}" " error: " start)
+if(start EQUAL -1)
+  message(FATAL_ERROR "the compiler failed without an error of its own:\n${said}")
+endif()
+math(EXPR after "${start} + 8")
+string(SUBSTRING "${flat}" ${after} -1 rest)
+string(FIND "${rest}" " error: " length)
+if(NOT length EQUAL -1)
+  math(EXPR length "${after} + ${length}")
+  string(SUBSTRING "${flat}" 0 ${length} first)
+endif()
+
+file(READ ${SOURCE} source_text)
+mpx_lines("${source_text}" source_lines)
+set(error_count 0)
+foreach(line IN LISTS source_lines)
+  mpx_plain("${line}" line)
+  if(line MATCHES "^// error: *(.+)$")
+    set(pattern "${CMAKE_MATCH_1}")
+    math(EXPR error_count "${error_count} + 1")
+    if(NOT first MATCHES "${pattern}")
+      message(FATAL_ERROR "the first error does not say '${pattern}':\n${said}")
+    endif()
+  elseif(line MATCHES "^// fact: *(.+)$")
+    set(pattern "${CMAKE_MATCH_1}")
+    if(NOT flat MATCHES "${pattern}")
+      message(FATAL_ERROR "the diagnostic does not say '${pattern}':\n${said}")
+    endif()
+  endif()
+endforeach()
+if(error_count EQUAL 0)
+  message(FATAL_ERROR "${SOURCE} has no `// error:` line: any mistake would pass for the one it is about")
+endif()
+message(STATUS "${line_count} lines of diagnostics")

@@ -1,0 +1,5 @@
+#include "translator.hpp"
+
+#include <iostream>
+
+void print_plan(std::ostream& out) { out << mpx::plan_v<model, recipe> << '\n'; }
