@@ -17,7 +17,7 @@ struct execution<cross_entropy<V>> : no_constants {
     if (c.capture) {
       std::int32_t const* const lengths = c.feed("target_lengths");
       for (int s = 0; s < c.size.sequences; ++s)
-        c.machine.last_logits(c.capture + static_cast<std::size_t>(s) * V,
+        c.machine.widen(c.capture + static_cast<std::size_t>(s) * V,
                               logits + (static_cast<std::size_t>(s) * c.size.tokens_on(axis::target) + lengths[s] - 1) * V, V);
     }
     c.machine.cross_entropy(c.loss, logits, c.feed("targets"), static_cast<std::size_t>(c.rows(axis::target)), V,

@@ -19,7 +19,7 @@ struct cross_entropy : layer_defaults {
   using row_label = name<"loss">;
   using takes = message<stream<"x", V>>;
   using gives = message<>;
-  using feeds = message<feed<"targets", axis::target, V>, feed<"target_lengths", axis::target, 0, true>>;
+  using feeds = message<feed<"targets", axis::target, V, false, true>, feed<"target_lengths", axis::target, 0, true>>;
   using parameters = boost::hana::tuple<>;
   static constexpr std::array<tensor_extent, 1> saves{{{axis::target, V}}};
   static constexpr bool keeps_input = true;

@@ -30,7 +30,7 @@ struct token_embedding : layer_defaults {
 /// Shapes  x, y: [B, T, C], table: [Context, C]; T is at most Context
 template <std::size_t Context, std::size_t C, axis Axis = axis::target>
 struct learned_positions : layer_defaults {
-  static constexpr std::size_t context = Context;
+  static constexpr std::size_t most_tokens = Context;
   static constexpr std::size_t width = C;
   static constexpr axis on = Axis;
   using row_label = name<"positions">;
@@ -46,7 +46,7 @@ struct learned_positions : layer_defaults {
 template <std::size_t Context, std::size_t C, axis Axis = axis::target>
 struct sinusoidal_positions : layer_defaults {
   static_assert(C % 2 == 0, "mpx::sinusoidal_positions requires its width to be even");
-  static constexpr std::size_t context = Context;
+  static constexpr std::size_t most_tokens = Context;
   static constexpr std::size_t width = C;
   static constexpr axis on = Axis;
   using row_label = name<"positions">;

@@ -45,6 +45,7 @@ struct footprint {
   static constexpr bool in_place = L::in_place;
   static constexpr bool gradient_replaces_input = L::gradient_replaces_input;
   static constexpr std::size_t constants = padded_elements(L::constants);
+  static constexpr std::size_t most_tokens = L::most_tokens;
 
   static constexpr std::size_t parameters = []<class... P>(boost::hana::tuple<P...>*) {
     return (padded_elements(P::shape::size) + ... + 0);
@@ -94,6 +95,7 @@ struct footprint_chain<boost::hana::tuple<First, Rest...>> {
   static constexpr bool gradient_replaces_input = footprint<First>::gradient_replaces_input;
   static constexpr std::size_t parameters = (footprint<First>::parameters + ... + footprint<Rest>::parameters);
   static constexpr std::size_t constants = (footprint<First>::constants + ... + footprint<Rest>::constants);
+  static constexpr std::size_t most_tokens = std::min({footprint<First>::most_tokens, footprint<Rest>::most_tokens...});
 
   /// Gradients between two layers stand in at most two buffers, which take turns.
   static constexpr std::size_t gradient_buffers =

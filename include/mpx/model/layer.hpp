@@ -40,6 +40,8 @@ struct layer_defaults {
   static constexpr bool gradient_replaces_input = false;
   /// Elements of a table that is computed once and never trained.
   static constexpr std::size_t constants = 0;
+  /// The longest sequence that its tables hold.
+  static constexpr std::size_t most_tokens = static_cast<std::size_t>(-1);
   /// Multiplications and additions of the forward pass.
   static constexpr double flops(extents const&) { return 0; }
 };

@@ -78,6 +78,7 @@ struct feed_info {
   axis on = axis::target;
   std::size_t limit = 0;
   bool per_sequence = false;
+  bool padded = false;
 
   [[nodiscard]] constexpr std::size_t bytes(extents const& e) const {
     return tensor_extent{on, 1, element::i32, per_sequence}.bytes(e, {});
@@ -96,6 +97,7 @@ struct layer_info {
   std::size_t forward_scratch = 0;
   std::size_t backward_scratch = 0;
   double forward_flops = 0;  ///< for one microbatch
+  std::size_t most_tokens = 0;  ///< longest sequence that its tables hold
   bool keeps_input = false;
   bool in_place = false;
   bool gradient_replaces_input = false;

@@ -20,12 +20,13 @@ struct stream {
 
 /// An input that the data loader sends straight to each device that reads it.
 /// Shapes  [B, T] token ids below `Limit`, T counted on `Axis`; or [B] lengths when `PerSequence`
-template <fixed_string Name, axis Axis, std::size_t Limit = 0, bool PerSequence = false>
+template <fixed_string Name, axis Axis, std::size_t Limit = 0, bool PerSequence = false, bool Padded = false>
 struct feed {
   using label = name<Name>;
   static constexpr axis on = Axis;
   static constexpr std::size_t limit = Limit;  ///< 0: any value
   static constexpr bool per_sequence = PerSequence;
+  static constexpr bool padded = Padded;  ///< negative values are allowed and mean padding
 };
 
 /// A set of streams or feeds.

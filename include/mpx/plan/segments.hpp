@@ -111,7 +111,7 @@ struct streams_of<message<S...>> {
   static constexpr void add(std::array<feed_info, N>& list, std::size_t& n) {
     for (std::size_t i = 0; i < n; ++i)
       if (list[i].label == One::label::view()) return;
-    list[n++] = {One::label::view(), One::on, One::limit, One::per_sequence};
+    list[n++] = {One::label::view(), One::on, One::limit, One::per_sequence, One::padded};
   }
 };
 
@@ -127,6 +127,7 @@ constexpr layer_info segment_row(extents const& e, element_sizes sizes) {
   row.forward_scratch = facts::forward_scratch(e, sizes);
   row.backward_scratch = facts::backward_scratch(e, sizes);
   row.forward_flops = facts::flops(e);
+  row.most_tokens = facts::most_tokens;
   row.keeps_input = facts::keeps_input;
   row.in_place = facts::in_place;
   row.gradient_replaces_input = facts::gradient_replaces_input;

@@ -118,6 +118,26 @@ struct homeless {
   }();
 };
 
+template <class Layer, class Tokens, bool Ok>
+struct table_holds {
+  static_assert(Ok, "mpx::microbatch_capacity requires its tokens to be at most the context that positions are known for");
+  static constexpr bool sound = Ok;
+};
+template <std::size_t N> struct wanted_tokens {};
+template <class Model, class Recipe>
+struct long_sequence {
+  static constexpr std::size_t row = [] {
+    auto const& layers = layers_v<Model, Recipe>;
+    std::size_t r = 0;
+    while (r < layers.size() && static_cast<std::size_t>(Recipe::capacity.tokens_on(layers[r].gives.on)) <= layers[r].most_tokens) ++r;
+    return r;
+  }();
+  static constexpr std::size_t tokens =
+      row < layers_v<Model, Recipe>.size()
+          ? static_cast<std::size_t>(Recipe::capacity.tokens_on(layers_v<Model, Recipe>[row].gives.on)) : 0;
+  using type = table_holds<layer_named_t<Model, Recipe, row>, wanted_tokens<tokens>, row == layers_v<Model, Recipe>.size()>;
+};
+
 // --- placement -------------------------------------------------------------------------------------------------------
 template <class Placement>
 concept has_rules = requires { Placement::labels; };
@@ -311,7 +331,7 @@ struct verified {
     } else {
       using homes = homeless<Model, Recipe>;
       return input_home<layer_named_t<Model, Recipe, homes::row>, homes::row == layers_v<Model, Recipe>.size()>::sound &&
-             tie_faults<Model, Recipe>::type::sound;
+             long_sequence<Model, Recipe>::type::sound && tie_faults<Model, Recipe>::type::sound;
     }
   }();
   static constexpr bool on_devices = [] {

@@ -1,0 +1,60 @@
+/// @file
+/// The channels between stages: one for each stream and direction, over storage in the receiver's arena.
+#pragma once
+
+#include <array>
+#include <chrono>
+#include <cstddef>
+#include <memory>
+#include <span>
+#include <string>
+#include <vector>
+
+#include <mpx/plan/plan.hpp>
+
+namespace mpx {
+
+template <class Backend, std::size_t Stages>
+class links {
+ public:
+  using channel = typename Backend::channel;
+
+  template <class Plan>
+  links(Plan const& plan, std::array<std::byte*, Plan::device_count> const& arenas, std::chrono::milliseconds deadline) {
+    for (std::size_t s = 0; s + 1 < Stages; ++s) {
+      auto const& from = plan.stages[s];
+      auto const& to = plan.stages[s + 1];
+      std::byte* forward = arenas[to.device_index] + to.incoming_forward.offset;
+      std::byte* backward = arenas[from.device_index] + from.incoming_backward.offset;
+      for (std::size_t k = 0; k < plan.links[s].streams; ++k) {
+        stream_info const& stream = plan.links[s].stream[k];
+        std::size_t const size = channel_depth * stream.bytes(plan.capacity, plan.elements);
+        std::string const label(stream.label);
+        std::string const here = "stage " + std::to_string(s), there = "stage " + std::to_string(s + 1);
+        forward_[s].push_back(std::make_unique<channel>(label + ", " + here + " -> " + there, std::span(forward, size),
+                                                        channel_depth, deadline));
+        backward_[s].push_back(std::make_unique<channel>("gradient of " + label + ", " + there + " -> " + here,
+                                                         std::span(backward, size), channel_depth, deadline));
+        forward += size;
+        backward += size;
+      }
+    }
+  }
+
+  /// The channel of the k-th stream from stage `link` to the next one.
+  [[nodiscard]] channel& forward(std::size_t link, std::size_t k) { return *forward_[link][k]; }
+  /// The channel of its gradient, the other way.
+  [[nodiscard]] channel& backward(std::size_t link, std::size_t k) { return *backward_[link][k]; }
+
+  template <class F>
+  void each(F&& f) {
+    for (auto* way : {&forward_, &backward_})
+      for (auto& link : *way)
+        for (auto& c : link) f(*c);
+  }
+
+ private:
+  std::array<std::vector<std::unique_ptr<channel>>, Stages> forward_, backward_;
+};
+
+}  // namespace mpx

@@ -1,0 +1,270 @@
+/// @file
+/// One stage at work: its layers, and the part of an arena that the plan gave it.
+#pragma once
+
+#include <array>
+#include <cmath>
+#include <cstddef>
+#include <cstdint>
+#include <tuple>
+#include <type_traits>
+#include <utility>
+
+#include <mpx/core/random.hpp>
+#include <mpx/layer/layers.hpp>
+#include <mpx/plan/memory.hpp>
+#include <mpx/plan/parameter_table.hpp>
+#include <mpx/plan/partition.hpp>
+#include <mpx/runtime/microbatch.hpp>
+
+namespace mpx {
+
+/// The plan's tables, as a stage reads them.
+struct stage_tables {
+  stage_info const* info = nullptr;
+  layer_info const* layers = nullptr;  ///< of the whole model
+  layer_place const* places = nullptr;
+  route const* routes = nullptr;
+  held_stream const* held = nullptr;
+  std::size_t held_count = 0;
+  extents capacity;
+};
+
+/// One parameter in memory.
+template <class T>
+struct parameter_view {
+  using accumulate = accumulator_t<T>;
+  std::size_t layer = 0;  ///< row in the model
+  std::size_t index = 0;  ///< within its layer
+  parameter_info const* info = nullptr;
+  accumulate* master = nullptr;
+  accumulate* gradient = nullptr;
+  accumulate* states = nullptr;      ///< the first of the optimizer's; the next ones follow at `state_stride`
+  std::size_t state_stride = 0;
+  T* weights = nullptr;  ///< null when the master is what the layers read
+};
+
+/// A stage whose layers have these types. Which layers of the model they are, and where their memory is, are numbers:
+/// equal stages share one instantiation.
+/// Types   T: compute type; master weights, gradients and sums are accumulator_t<T>
+template <class Machine, class T, class Layers>
+class stage;
+
+template <class Machine, class T, class... Runs>
+class stage<Machine, T, stage_layers<Runs...>> {
+ public:
+  using accumulate = accumulator_t<T>;
+  using context = layer_context<Machine, T>;
+  static constexpr bool master_copy = !std::is_same_v<T, accumulate>;
+
+  stage(stage_tables const& tables, Machine& machine, std::byte* arena)
+      : tables_(tables),
+        machine_(machine),
+        arena_(arena),
+        scratch_(arena + tables.info->scratch.offset, tables.info->scratch.size) {}
+
+  [[nodiscard]] stage_info const& info() const { return *tables_.info; }
+  [[nodiscard]] scratch_space const& scratch() const { return scratch_; }
+
+  /// Writes the first values of all parameters and constants. They depend on the seed and the parameter's full name
+  /// alone; a tied copy begins with its owner's values.
+  void initialise(std::uint64_t seed) {
+    step_values const none{};
+    each_layer([&]<class L>(std::size_t row) {
+      execution<L>::prepare(make_context(none, {}, 0, row), constants(row));
+      for (auto const& p : parameters_of<L>) {
+        if (!p.tied_to.empty()) continue;
+        fill(p, name_hash(p.label, name_hash(".", tables_.layers[row].name.hash())), seed, master(row) + p.offset);
+      }
+    });
+    refresh_weights();
+  }
+
+  /// Casts all master weights to the compute type.
+  void refresh_weights() {
+    if constexpr (master_copy) machine_.cast(at<T>(info().weights), at<accumulate>(info().master), info().parameter_elements);
+  }
+
+  void clear_gradients() { machine_.zero(arena_ + info().gradients.offset, info().gradients.size); }
+
+  /// Copies this microbatch's part of the batch's columns to where the layers read them.
+  void load_feeds(int slot, batch const& from, microbatch const& part) {
+    for (std::size_t k = 0; k < info().feed_count; ++k) {
+      feed_info const& f = info().feeds[k].feed;
+      auto const tokens = static_cast<std::size_t>(f.per_sequence ? 1 : part.size.tokens_on(f.on));
+      auto const count = static_cast<std::size_t>(part.size.sequences) * tokens;
+      auto* const to = reinterpret_cast<std::int32_t*>(slot_begin(slot) + info().feeds[k].offset);
+      if (auto const* column = from.find(f.label)) {
+        machine_.copy(to, column->values.data() + static_cast<std::size_t>(part.first_sequence) * tokens, count * sizeof(std::int32_t));
+      } else {
+        machine_.fill_ids(to, -1, count);  // targets that are not known: padding
+      }
+    }
+  }
+
+  void forward(step_values const& step, microbatch const& part, int slot, accumulate* loss, float* capture) {
+    each_layer([&]<class L>(std::size_t row) {
+      auto const& route = tables_.routes[row];
+      T* const x = tables_.layers[row].takes.exists() ? input(row, slot) : nullptr;
+      if (route.takes_held >= 0) copy_stream(x, held_value(slot, route.takes_held), route.takes_held, part);
+      context c = make_context(step, part, slot, row);
+      c.loss = loss;
+      c.capture = capture;
+      execution<L>::forward(c, weights(row), constants(row), static_cast<T const*>(x), output(row, slot), saved(row, slot));
+    });
+  }
+
+  /// Runs the layers backwards. The gradient of what crossed from the stage before is then at `input_gradient()`.
+  void backward(step_values const& step, microbatch const& part, int slot) {
+    for (std::size_t h = 0; h < tables_.held_count; ++h) {
+      auto const& s = tables_.held[h];
+      if (s.last_reader >= info().first && s.last_reader < info().end && s.writer < info().end)
+        machine_.zero(held_gradient(static_cast<int>(h)), stream_elements(s.stream, part) * sizeof(T));
+    }
+    T const* gradient = gradient_buffer(0);  // where the next stage's gradient was received
+    std::size_t turn = 1;
+    each_layer_backwards([&]<class L>(std::size_t row) {
+      layer_info const& layer = tables_.layers[row];
+      auto const& route = tables_.routes[row];
+      T const* const dy = route.gives_held >= 0 ? held_gradient(route.gives_held) : gradient;
+      T* dx = nullptr;
+      if (layer.gradient_replaces_input) {
+        dx = input(row, slot);
+      } else if (layer.takes.exists()) {
+        dx = gradient_buffer(turn);
+        turn = 1 - turn;
+      }
+      execution<L>::backward(make_context(step, part, slot, row), weights(row), gradients(row), constants(row), dy, dx,
+                             saved(row, slot));
+      if (route.takes_held >= 0)
+        machine_.add(held_gradient(route.takes_held), dx, stream_elements(layer.takes, part));
+      gradient = dx;
+    });
+    input_gradient_ = gradient;
+  }
+
+  // --- what crosses to other stages ------------------------------------------------------------------------------
+  [[nodiscard]] T* first_input(int slot) { return input(info().first, slot); }
+  [[nodiscard]] T* outgoing() { return at<T>(info().outgoing); }
+  [[nodiscard]] T* incoming_gradient() { return gradient_buffer(0); }
+  [[nodiscard]] T const* input_gradient() const { return input_gradient_; }
+  [[nodiscard]] T* held_value(int slot, int h) {
+    return reinterpret_cast<T*>(slot_begin(slot) + info().held_offset[static_cast<std::size_t>(h)]);
+  }
+  [[nodiscard]] T* held_gradient(int h) {
+    return reinterpret_cast<T*>(arena_ + info().held_gradients.offset + info().held_gradient_offset[static_cast<std::size_t>(h)]);
+  }
+
+  // --- parameters --------------------------------------------------------------------------------------------------
+  /// Calls f(parameter_view) for each parameter, in the model's order.
+  template <class F>
+  void each_parameter(F&& f) {
+    each_layer([&]<class L>(std::size_t row) {
+      std::size_t index = 0;
+      for (auto const& p : parameters_of<L>) {
+        std::size_t const offset = tables_.places[row].parameter_offset + p.offset;
+        f(parameter_view<T>{row, index++, &p, at<accumulate>(info().master) + offset, at<accumulate>(info().gradients) + offset,
+                            at<accumulate>(info().states) + offset, info().parameter_elements,
+                            master_copy ? at<T>(info().weights) + offset : nullptr});
+      }
+    });
+  }
+
+ private:
+  template <class F>
+  void each_layer(F&& f) {
+    std::size_t row = info().first;
+    (
+        [&] {
+          for (std::size_t i = 0; i < Runs::count; ++i) f.template operator()<typename Runs::layer>(row++);
+        }(),
+        ...);
+  }
+
+  template <class F>
+  void each_layer_backwards(F&& f) {
+    std::size_t row = info().end;
+    auto const one = [&]<class Run>(std::type_identity<Run>) {
+      for (std::size_t i = 0; i < Run::count; ++i) f.template operator()<typename Run::layer>(--row);
+    };
+    [&]<std::size_t... I>(std::index_sequence<I...>) {
+      (one(std::type_identity<std::tuple_element_t<sizeof...(Runs) - 1 - I, std::tuple<Runs...>>>{}), ...);
+    }(std::make_index_sequence<sizeof...(Runs)>{});
+  }
+
+  template <class U>
+  [[nodiscard]] U* at(region const& r) const {
+    return reinterpret_cast<U*>(arena_ + r.offset);
+  }
+  [[nodiscard]] std::byte* slot_begin(int slot) const {
+    return arena_ + info().saved.offset + static_cast<std::size_t>(slot) * info().slot_size;
+  }
+  [[nodiscard]] std::byte* saved(std::size_t row, int slot) const { return slot_begin(slot) + tables_.places[row].saved_offset; }
+  [[nodiscard]] accumulate* master(std::size_t row) const { return at<accumulate>(info().master) + tables_.places[row].parameter_offset; }
+  [[nodiscard]] accumulate* gradients(std::size_t row) const {
+    return at<accumulate>(info().gradients) + tables_.places[row].parameter_offset;
+  }
+  [[nodiscard]] T const* weights(std::size_t row) const {
+    return at<T>(master_copy ? info().weights : info().master) + tables_.places[row].parameter_offset;
+  }
+  [[nodiscard]] T* constants(std::size_t row) const { return at<T>(info().constants) + tables_.places[row].constant_offset; }
+  [[nodiscard]] T* gradient_buffer(std::size_t turn) const {
+    return reinterpret_cast<T*>(arena_ + info().gradient_buffers.offset + turn * info().gradient_buffer_size);
+  }
+
+  /// Where a layer finds its input: in what it keeps, or, when it works in place, where its output goes.
+  [[nodiscard]] T* input(std::size_t row, int slot) {
+    return tables_.layers[row].keeps_input ? reinterpret_cast<T*>(saved(row, slot)) : output(row, slot);
+  }
+  [[nodiscard]] T* output(std::size_t row, int slot) {
+    if (!tables_.layers[row].gives.exists()) return nullptr;
+    if (int const h = tables_.routes[row].gives_held; h >= 0) return held_value(slot, h);
+    return row + 1 < info().end ? input(row + 1, slot) : outgoing();
+  }
+
+  [[nodiscard]] static std::size_t stream_elements(stream_info const& s, microbatch const& part) {
+    return static_cast<std::size_t>(part.size.rows(s.on)) * s.width;
+  }
+  void copy_stream(T* to, T const* from, int h, microbatch const& part) {
+    machine_.copy(to, from, stream_elements(tables_.held[h].stream, part) * sizeof(T));
+  }
+
+  [[nodiscard]] context make_context(step_values const& step, microbatch const& part, int slot, std::size_t row) {
+    context c{machine_, scratch_, step, part.size, tables_.capacity, static_cast<std::uint32_t>(part.first_sequence),
+              tables_.layers[row].name.hash()};
+    layer_info const& layer = tables_.layers[row];
+    for (std::size_t k = 0; k < layer.reads.size() && layer.reads[k].exists(); ++k) {
+      int const h = tables_.routes[row].reads_held[k];
+      c.reads[k] = {layer.reads[k].label, held_value(slot, h), held_gradient(h)};
+    }
+    for (std::size_t k = 0; k < layer.feeds.size() && !layer.feeds[k].label.empty(); ++k)
+      for (std::size_t i = 0; i < info().feed_count; ++i)
+        if (info().feeds[i].feed.label == layer.feeds[k].label)
+          c.feeds[k] = {layer.feeds[k].label, reinterpret_cast<std::int32_t const*>(slot_begin(slot) + info().feeds[i].offset)};
+    return c;
+  }
+
+  void fill(parameter_info const& p, std::uint64_t name, std::uint64_t seed, accumulate* to) {
+    constexpr std::size_t block = 1024;
+    std::array<accumulate, block> values;
+    std::uint64_t const key = mixed_key(seed, name);
+    for (std::size_t done = 0; done < p.count; done += block) {
+      std::size_t const n = p.count - done < block ? p.count - done : block;
+      for (std::size_t i = 0; i < n; ++i) {
+        auto const words = philox({static_cast<std::uint32_t>(done + i), 0, 0, 0}, key);
+        double const u = uniform(words[0]), v = uniform(words[1]);
+        double const unit = p.uniform ? std::sqrt(3.0) * (2 * u - 1) : std::sqrt(-2 * std::log(u)) * std::cos(6.283185307179586 * v);
+        values[i] = static_cast<accumulate>(p.mean + p.deviation * unit);
+      }
+      machine_.copy(to + done, values.data(), n * sizeof(accumulate));
+    }
+  }
+
+  stage_tables tables_;
+  Machine& machine_;
+  std::byte* arena_;
+  scratch_space scratch_;
+  T const* input_gradient_ = nullptr;
+};
+
+}  // namespace mpx

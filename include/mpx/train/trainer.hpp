@@ -1,0 +1,173 @@
+/// @file
+/// Trains a model under a recipe.
+#pragma once
+
+#include <chrono>
+#include <cstddef>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include <mpx/core/error.hpp>
+#include <mpx/runtime/pipeline.hpp>
+#include <mpx/train/check_batch.hpp>
+#include <mpx/train/report.hpp>
+
+namespace mpx {
+
+/// Owns the devices' threads and memory, and takes one step for each batch.
+/// Errors  everything throws mpx::error before any parameter has changed; a failing device stops all others
+template <class Model, class Recipe, class Backend>
+class basic_trainer {
+ public:
+  using settings = typename Recipe::settings;
+  using accumulate = accumulator_t<typename Recipe::precision::compute>;
+  static constexpr auto& plan = plan_v<Model, Recipe>;
+
+  explicit basic_trainer(settings const& chosen = {})
+      : settings_(checked(chosen)),
+        scaling_(settings_.loss_scaling.initial()),
+        pipeline_(settings_.seed, std::chrono::milliseconds(settings_.deadline_ms)) {}
+
+  /// One step: every microbatch forward and backward, then unscale, clip and update, on all devices.
+  step_report step(batch const& data) {
+    auto const begin = std::chrono::steady_clock::now();
+    check_batch(plan, data, true);
+    step_report report;
+    report.tokens = count_targets(data);
+    if (report.tokens == 0) throw error({"no target tokens", origin_of(data), "at least one target that is not padding", "none"});
+
+    long const next = steps_ + 1;
+    report.loss_scale = settings_.loss_scaling.scale(scaling_);
+    report.learning_rate = settings_.lr.rate(next);
+    job<Recipe> work;
+    work.kind = job_kind::train;
+    work.data = &data;
+    work.values = {run_mode::training, settings_.seed, static_cast<std::uint32_t>(next), settings_.dropout,
+                   settings_.label_smoothing, report.loss_scale / static_cast<float>(report.tokens)};
+    work.loss_scale = report.loss_scale;
+    work.clipping = settings_.clipping;
+    work.optimizer = settings_.optimizer;
+    work.constants = settings_.optimizer.at(next, report.learning_rate);
+    job_result const result = pipeline_.run(work);
+
+    scaling_ = settings_.loss_scaling.next(scaling_, result.finite);
+    report.skipped = !result.finite;
+    if (result.finite) steps_ = next;
+    else ++skipped_;
+    report.step = steps_;
+    report.loss = result.loss_sum / static_cast<double>(report.tokens);
+    report.gradient_norm = result.gradient_norm;
+    report.seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
+    return report;
+  }
+
+  /// Mean loss over the batch's target tokens, without dropout; nothing changes.
+  double evaluate(batch const& data) {
+    check_batch(plan, data, true);
+    std::size_t const tokens = count_targets(data);
+    if (tokens == 0) throw error({"no target tokens", origin_of(data), "at least one target that is not padding", "none"});
+    return run_forward(data, nullptr).loss_sum / static_cast<double>(tokens);
+  }
+
+  /// Logits of the token after each sequence's last one, as its length says. Targets may be left out.
+  /// Shapes  [sequences, V]
+  std::vector<float> next_token_logits(batch const& data) {
+    check_batch(plan, data, false);
+    std::vector<float> logits(static_cast<std::size_t>(data.size.sequences) * vocabulary());
+    run_forward(data, logits.data());
+    return logits;
+  }
+
+  /// V, the number of tokens that logits are given for.
+  [[nodiscard]] static constexpr std::size_t vocabulary() { return plan.layers[plan.layer_count - 1].takes.width; }
+
+  [[nodiscard]] long steps() const { return steps_; }
+  [[nodiscard]] long skipped_steps() const { return skipped_; }
+
+  /// Master values of the parameter with this full name, for example "encoder.layers.0.mlp.up.weight".
+  /// Errors  throws mpx::error when no parameter has this name
+  [[nodiscard]] std::span<accumulate const> parameter(std::string_view full_name) {
+    auto const p = find(full_name);
+    return {p.master, p.info->count};
+  }
+  /// Its gradient in the last step: scaled by the loss scale, before clipping.
+  [[nodiscard]] std::span<accumulate const> gradient(std::string_view full_name) {
+    auto const p = find(full_name);
+    return {p.gradient, p.info->count};
+  }
+  /// Replaces a parameter's values; tied copies and compute-type copies follow.
+  /// Errors  throws mpx::error when no parameter has this name, or its size is another one
+  void set_parameter(std::string_view full_name, std::span<accumulate const> values) {
+    auto const p = find(full_name);
+    if (values.size() != p.info->count)
+      throw error({"parameter has another size", std::string(full_name), std::to_string(p.info->count) + " values",
+                   std::to_string(values.size())});
+    for (std::size_t i = 0; i < values.size(); ++i) p.master[i] = values[i];
+    pipeline_.copy_tied_values();
+  }
+
+  /// Calls f(full name, parameter_view) for each parameter in the model's order, tied copies included.
+  template <class F>
+  void each_parameter(F&& f) {
+    pipeline_.each_stage([&](auto& s) {
+      s.each_parameter([&](auto const& p) { f(plan.layers[p.layer].name.text() + '.' + std::string(p.info->label), p); });
+    });
+  }
+
+  [[nodiscard]] pipeline<Model, Recipe, Backend>& devices() { return pipeline_; }
+
+ private:
+  /// A policy that asks for the model's width by having a member of that name gets it, unless the user gave one.
+  static settings checked(settings s) {
+    if constexpr (requires { s.lr.width; Model::width; })
+      if (s.lr.width == 0) s.lr.width = static_cast<decltype(s.lr.width)>(Model::width);
+    if (!(s.dropout >= 0.0f && s.dropout < 1.0f)) throw error({"bad dropout rate", "settings", "0 or more, below 1", std::to_string(s.dropout)});
+    if (!(s.label_smoothing >= 0.0f && s.label_smoothing < 1.0f))
+      throw error({"bad label smoothing", "settings", "0 or more, below 1", std::to_string(s.label_smoothing)});
+    if (s.deadline_ms <= 0) throw error({"bad deadline", "settings", "1 ms or more", std::to_string(s.deadline_ms)});
+    return s;
+  }
+
+  static std::string origin_of(batch const& data) { return data.origin.empty() ? "batch" : data.origin; }
+
+  /// Values of the padded feeds that are not padding: what the loss is divided by.
+  static std::size_t count_targets(batch const& data) {
+    std::size_t tokens = 0;
+    for (auto const& stage : plan.stages)
+      for (std::size_t k = 0; k < stage.feed_count; ++k)
+        if (stage.feeds[k].feed.padded)
+          for (auto id : data.find(stage.feeds[k].feed.label)->values) tokens += id >= 0;
+    return tokens;
+  }
+
+  job_result run_forward(batch const& data, float* capture) {
+    job<Recipe> work;
+    work.kind = job_kind::evaluate;
+    work.data = &data;
+    work.values.mode = run_mode::evaluation;
+    work.values.seed = settings_.seed;
+    work.capture = capture;
+    return pipeline_.run(work);
+  }
+
+  [[nodiscard]] auto find(std::string_view full_name) {
+    parameter_view<typename Recipe::precision::compute> found;
+    pipeline_.each_stage([&](auto& s) {
+      s.each_parameter([&](auto const& p) {
+        if (detail::is_parameter(full_name, plan.layers[p.layer].name, p.info->label)) found = p;
+      });
+    });
+    if (!found.info) throw error({"no such parameter", "trainer", "the full name of a parameter", '"' + std::string(full_name) + '"'});
+    return found;
+  }
+
+  settings settings_;
+  typename Recipe::loss_scaling::state scaling_;
+  pipeline<Model, Recipe, Backend> pipeline_;
+  long steps_ = 0;
+  long skipped_ = 0;
+};
+
+}  // namespace mpx
