@@ -45,9 +45,13 @@ inline void print_table(std::ostream& out, std::vector<std::vector<std::string>>
 }
 
 inline std::string with_thousands(std::size_t n) {
-  std::string digits = std::to_string(n);
-  for (std::size_t at = digits.size(); at > 3; at -= 3) digits.insert(at - 3, "'");
-  return digits;
+  std::string const digits = std::to_string(n);
+  std::string text;
+  for (std::size_t i = 0; i < digits.size(); ++i) {
+    if (i > 0 && (digits.size() - i) % 3 == 0) text += '\'';
+    text += digits[i];
+  }
+  return text;
 }
 
 }  // namespace detail

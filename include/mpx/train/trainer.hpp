@@ -123,8 +123,8 @@ class basic_trainer {
   static settings checked(settings s) {
     if constexpr (requires { s.lr.width; Model::width; })
       if (s.lr.width == 0) s.lr.width = static_cast<decltype(s.lr.width)>(Model::width);
-    if (!(s.dropout >= 0.0f && s.dropout < 1.0f)) throw error({"bad dropout rate", "settings", "0 or more, below 1", std::to_string(s.dropout)});
-    if (!(s.label_smoothing >= 0.0f && s.label_smoothing < 1.0f))
+    if (!(s.dropout >= 0.0f && 1.0f > s.dropout)) throw error({"bad dropout rate", "settings", "0 or more, below 1", std::to_string(s.dropout)});
+    if (!(s.label_smoothing >= 0.0f && 1.0f > s.label_smoothing))
       throw error({"bad label smoothing", "settings", "0 or more, below 1", std::to_string(s.label_smoothing)});
     if (s.deadline_ms <= 0) throw error({"bad deadline", "settings", "1 ms or more", std::to_string(s.deadline_ms)});
     return s;

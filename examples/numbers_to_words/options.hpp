@@ -1,0 +1,22 @@
+// What numbers_to_words is asked to do, and the runs that are compiled in.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+struct options {
+  int epochs = 40;
+  std::size_t batch = 32;
+  std::uint64_t seed = 1;
+  int devices = 2;
+  std::string precision = "bf16";
+  std::string pairs;             ///< empty: the numbers 0 to 999
+  std::vector<std::string> ask;  ///< sources to answer after training
+  bool quiet = false;            ///< no progress line
+};
+
+// One translation unit for each precision.
+int run_f32(options const&);
+int run_bf16(options const&);
+int run_f16(options const&);
