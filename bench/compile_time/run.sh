@@ -1,0 +1,65 @@
+#!/usr/bin/env bash
+# Seconds and memory that the compiler takes, one compile at a time, against the limits that mpx sets itself:
+#   bash bench/compile_time/run.sh [<compiler>]
+# Limits: including the library 3 s; the overview 12 s and 1 GB; 48 and 96 layers within 10 % of 12.
+# Each line is the quickest of three compiles, so that what else the machine does counts little.
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")/../.."
+compiler=${1:-g++}
+tries=${TRIES:-3}
+if [ ! -x /usr/bin/time ]; then echo "needs GNU time: apt-get install time" >&2; exit 1; fi
+flags=(-std=c++20 -O2 -fopenmp-simd -fno-math-errno -fno-trapping-math -DMPX_OPENMP_SIMD=1 -Iinclude)
+scratch=$(mktemp -d)
+trap 'rm -rf "$scratch"' EXIT
+
+echo '#include <mpx/mpx.hpp>' >"$scratch/include.cpp"
+cp examples/overview.cpp "$scratch/overview.cpp"
+for layers in 12 48 96; do
+  cat >"$scratch/gpt2_$layers.cpp" <<EOF
+#include <mpx/mpx.hpp>
+
+using model = mpx::gpt2<mpx::vocabulary<50257>, mpx::context<1024>, mpx::width<768>, mpx::heads<12>,
+                        mpx::layers<$layers>>;
+using recipe = mpx::recipe<mpx::place_evenly<4>, mpx::one_f_one_b<mpx::microbatches<8>>, mpx::bf16_mixed,
+                           mpx::clip_by_global_norm, mpx::warmup_cosine, mpx::adamw,
+                           mpx::microbatch_capacity<mpx::sequences<1>, mpx::tokens<1024>>>;
+
+int main() {
+  mpx::trainer<model, recipe> trainer{{.seed = 42}};
+  trainer.step({});
+}
+EOF
+done
+
+# measure <name>: sets seconds and megabytes of the quickest compile.
+measure() {
+  local try took peak
+  seconds=
+  for ((try = 0; try < tries; ++try)); do
+    /usr/bin/time -f '%e %M' -o "$scratch/time" "$compiler" "${flags[@]}" -c "$scratch/$1.cpp" -o "$scratch/unit.o"
+    read -r took peak <"$scratch/time"
+    if [ -z "$seconds" ] || awk "BEGIN {exit !($took < $seconds)}"; then
+      seconds=$took
+      megabytes=$((peak / 1024))
+    fi
+  done
+}
+
+# report <what> <limit, in words> <awk condition over s, mb and base>
+missed=0
+report() {
+  local verdict=met
+  if ! awk -v s="$seconds" -v mb="$megabytes" -v base="${base:-0}" "BEGIN {exit !($3)}"; then
+    verdict=missed
+    missed=$((missed + 1))
+  fi
+  printf '%-28s %8.2f %8d   %-24s %s\n' "$1" "$seconds" "$megabytes" "$2" "$verdict"
+}
+
+printf '%s\n%-28s %8s %8s   %-24s\n' "$("$compiler" --version | head -n 1)" compile seconds MB limit
+measure include; report 'include <mpx/mpx.hpp>' '3 s' 's <= 3'
+measure overview; report 'examples/overview.cpp' '12 s, 1000 MB' 's <= 12 && mb <= 1000'
+measure gpt2_12; base=$seconds; report 'gpt2, 12 layers' 'none' '1'
+measure gpt2_48; report 'gpt2, 48 layers' '12 layers + 10 %' 's <= 1.1 * base'
+measure gpt2_96; report 'gpt2, 96 layers' '12 layers + 10 %' 's <= 1.1 * base'
+if [ "$missed" -gt 0 ]; then echo "$missed limits missed"; exit 1; fi
