@@ -1,0 +1,49 @@
+/// @file
+/// Sizes that the operations of a machine are called with. All tensors are row-major.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+namespace mpx {
+
+/// c[m,n] = (accumulate ? c : 0) + op(a)[m,k] op(b)[k,n] + bias[n]
+/// Shapes  a: [m,k], or [k,m] when transposed; b: [k,n], or [n,k] when transposed; a bias only without accumulate
+struct gemm_shape {
+  std::size_t m = 0;
+  std::size_t n = 0;
+  std::size_t k = 0;
+  bool transpose_a = false;
+  bool transpose_b = false;
+  bool accumulate = false;
+
+  friend constexpr bool operator==(gemm_shape const&, gemm_shape const&) = default;
+};
+
+/// o = softmax(q k^T / sqrt(D)) v for each sequence and head, D = head_width.
+/// Shapes  q: [sequences, query_tokens] rows of query_stride elements, k and v: [sequences, key_tokens] rows of
+///         key_stride elements, o: [sequences, query_tokens, heads*D]; head h of a row begins at column h*D
+/// Units   strides in elements from one token to the next
+struct attention_shape {
+  std::size_t sequences = 0;
+  std::size_t heads = 0;
+  std::size_t query_tokens = 0;
+  std::size_t key_tokens = 0;
+  std::size_t head_width = 0;
+  std::size_t query_stride = 0;
+  std::size_t key_stride = 0;
+  bool causal = false;  ///< query token i sees key tokens 0 to i
+
+  friend constexpr bool operator==(attention_shape const&, attention_shape const&) = default;
+};
+
+/// Which random words a dropout draws: philox({channel / 4, token, first_sequence + sequence, step}, key)[channel % 4].
+/// An element is kept iff uniform(word) >= rate, and then divided by 1 - rate.
+struct dropout_draw {
+  std::uint64_t key = 0;             ///< from the seed and the layer's name
+  std::uint32_t step = 0;            ///< of the optimizer
+  std::uint32_t first_sequence = 0;  ///< index of the microbatch's first sequence in the global batch
+  float rate = 0.0f;                 ///< share of elements that become 0
+};
+
+}  // namespace mpx

@@ -1,0 +1,332 @@
+/// @file
+/// Attention of a host device: blocks of queries against blocks of keys, so that no [tokens, tokens] matrix exists.
+///
+/// Sums run over keys (forward) and over queries (backward) in ascending order, for each element in the same order
+/// whatever the block sizes of the registers: results depend on nothing but the operands.
+/// Source  Dao 2023, "FlashAttention-2", arXiv:2307.08691, algorithms 1 and 2
+#pragma once
+
+#include <algorithm>
+#include <cmath>
+#include <cstddef>
+#include <cstdint>
+#include <string>
+
+#include <mpx/backend/operations.hpp>
+#include <mpx/config/config.hpp>
+#include <mpx/core/dtype.hpp>
+#include <mpx/core/error.hpp>
+#include <mpx/host/lanes.hpp>
+#include <mpx/host/tile.hpp>
+#include <mpx/kernels/math.hpp>
+
+namespace mpx::on_host {
+
+inline constexpr std::size_t max_head_width = 256;
+
+namespace detail {
+
+inline constexpr std::size_t key_block = 64;
+inline constexpr std::size_t query_block = 64;
+inline constexpr std::size_t backward_query_block = 32;
+
+/// A score that no key has: its exponential is 0 in f32 and f64, and differences of two such stay finite.
+inline constexpr float no_score = -1e30f;
+
+inline void check_head_width(attention_shape const& s) {
+  if (s.head_width > max_head_width) {
+    throw error({.what = "head too wide",
+                 .where = "attention on a host device",
+                 .expected = "at most " + std::to_string(max_head_width),
+                 .got = std::to_string(s.head_width)});
+  }
+}
+
+[[nodiscard]] inline std::size_t allowed_keys(attention_shape const& s, std::int32_t const* lengths, std::size_t b) {
+  std::size_t keys = s.key_tokens;
+  if (lengths != nullptr) keys = std::min(keys, static_cast<std::size_t>(std::max(lengths[b], std::int32_t{0})));
+  return s.causal ? std::min(keys, s.query_tokens) : keys;
+}
+
+/// tile[r, d] = factor * from[r, d], 0 beyond the head's width and beyond the last row
+/// Shapes  tile: [padded(rows, tile_height), padded(width, tile_width)], from: rows of `stride` elements
+template <class T, class A = accumulator_t<T>>
+MPX_INLINE void load(A* tile, T const* from, std::size_t stride, std::size_t rows, std::size_t width, A factor) {
+  std::size_t const wide = padded(width, tile_width);
+  for (std::size_t r = 0; r < rows; ++r) {
+    T const* const row = from + r * stride;
+    A* const to = tile + r * wide;
+    MPX_SIMD
+    for (std::size_t d = 0; d < width; ++d) to[d] = factor * static_cast<A>(row[d]);
+    for (std::size_t d = width; d < wide; ++d) to[d] = A(0);
+  }
+  std::fill(tile + rows * wide, tile + padded(rows, tile_height) * wide, A(0));
+}
+
+/// tile[d, r] = factor * from[r, d], 0 beyond the last row
+/// Shapes  tile: [width, padded(rows, tile_width)], from: rows of `stride` elements
+template <class T, class A = accumulator_t<T>>
+MPX_INLINE void load_transposed(A* tile, T const* from, std::size_t stride, std::size_t rows, std::size_t width,
+                                A factor) {
+  std::size_t const high = padded(rows, tile_width);
+  A row[tile_width][max_head_width];
+  for (std::size_t r0 = 0; r0 < high; r0 += tile_width) {
+    for (std::size_t r = 0; r < tile_width; ++r) {
+      T const* const at = from + (r0 + r) * stride;
+      if (r0 + r < rows) {
+        MPX_SIMD
+        for (std::size_t d = 0; d < width; ++d) row[r][d] = factor * static_cast<A>(at[d]);
+      } else {
+        std::fill(row[r], row[r] + width, A(0));
+      }
+    }
+    for (std::size_t d = 0; d < width; ++d)
+      for (std::size_t r = 0; r < tile_width; ++r) tile[d * high + r0 + r] = row[r][d];
+  }
+}
+
+/// to[r, d] = T(factor * tile[r, d])
+template <class T, class A = accumulator_t<T>>
+MPX_INLINE void store(T* to, std::size_t stride, A const* tile, std::size_t tile_stride, std::size_t rows,
+                      std::size_t width, A factor) {
+  for (std::size_t r = 0; r < rows; ++r) {
+    T* const row = to + r * stride;
+    A const* const from = tile + r * tile_stride;
+    MPX_SIMD
+    for (std::size_t d = 0; d < width; ++d) row[d] = T(factor * from[d]);
+  }
+}
+
+template <class T>
+MPX_INLINE void store_zeros(T* to, std::size_t stride, std::size_t rows, std::size_t width) {
+  for (std::size_t r = 0; r < rows; ++r) std::fill(to + r * stride, to + r * stride + width, T(0.0f));
+}
+
+/// Everything that one block of queries needs; queries are columns, so that softmax runs across vector lanes.
+template <class A>
+struct forward_tiles {
+  alignas(64) A q[max_head_width * query_block];       ///< [D, queries], times 1/sqrt(D)
+  alignas(64) A k[key_block * max_head_width];         ///< [keys, D]
+  alignas(64) A v[key_block * max_head_width];         ///< [keys, D]
+  alignas(64) A p[key_block * query_block];            ///< [keys, queries]: scores, then their exponentials
+  alignas(64) A o[max_head_width * query_block];       ///< [D, queries]: sum of p v so far
+  alignas(64) A largest[query_block];                  ///< score so far
+  alignas(64) A sum[query_block];                      ///< of exponentials so far
+  alignas(64) A shrink[query_block];                   ///< what a larger score makes of earlier exponentials
+};
+
+/// p = exp(score - largest), and what `largest` and `sum` become with this block of keys
+/// Shapes  t.p: [keys, width]
+template <class A>
+MPX_KERNEL void online_softmax(forward_tiles<A>& t, std::size_t keys, std::size_t width) {
+  for (std::size_t x0 = 0; x0 < width; x0 += tile_width) {
+    A largest[tile_width], sum[tile_width];
+    MPX_SIMD
+    for (std::size_t x = 0; x < tile_width; ++x) largest[x] = t.largest[x0 + x];
+    for (std::size_t j = 0; j < keys; ++j) {
+      A const* const p = t.p + j * width + x0;
+      MPX_SIMD
+      for (std::size_t x = 0; x < tile_width; ++x) largest[x] = p[x] > largest[x] ? p[x] : largest[x];
+    }
+    MPX_SIMD
+    for (std::size_t x = 0; x < tile_width; ++x) {
+      A const shrink = kernels::exp(t.largest[x0 + x] - largest[x]);
+      t.shrink[x0 + x] = shrink;
+      t.largest[x0 + x] = largest[x];
+      sum[x] = t.sum[x0 + x] * shrink;
+    }
+    for (std::size_t j = 0; j < keys; ++j) {
+      A* const p = t.p + j * width + x0;
+      MPX_SIMD
+      for (std::size_t x = 0; x < tile_width; ++x) {
+        A const e = kernels::exp(p[x] - largest[x]);
+        p[x] = e;
+        sum[x] += e;
+      }
+    }
+    MPX_SIMD
+    for (std::size_t x = 0; x < tile_width; ++x) t.sum[x0 + x] = sum[x];
+  }
+}
+
+}  // namespace detail
+
+/// o = softmax(q k^T / sqrt(D)) v; lse = log of the sum of exponentials, which the backward starts from.
+/// Shapes  q: [sequences, query_tokens] rows of query_stride, k, v: [sequences, key_tokens] rows of key_stride,
+///         o: [sequences, query_tokens, heads*D], lse: [sequences, query_tokens, heads], lengths: [sequences] or none
+/// Types   q, k, v, o: T; lse and everything in between: A
+/// Errors  throws mpx::error when D is above max_head_width
+/// A query without any allowed key gives o = 0 and lse = 0.
+template <class T, class A = accumulator_t<T>>
+MPX_KERNEL void attention_forward(attention_shape const& s, T* o, A* lse, T const* q, T const* k, T const* v,
+                                  std::int32_t const* lengths) {
+  using namespace detail;
+  check_head_width(s);
+  std::size_t const width = s.head_width, wide = padded(width, tile_width);
+  std::size_t const o_stride = s.heads * width;
+  A const scale = A(1) / std::sqrt(static_cast<A>(width));
+  forward_tiles<A> t;
+
+  for (std::size_t b = 0; b < s.sequences; ++b) {
+    std::size_t const allowed = allowed_keys(s, lengths, b);
+    for (std::size_t h = 0; h < s.heads; ++h)
+      for (std::size_t q0 = 0; q0 < s.query_tokens; q0 += query_block) {
+        std::size_t const rows = std::min(query_block, s.query_tokens - q0);
+        std::size_t const first_row = b * s.query_tokens + q0;
+        T* const o_block = o + first_row * o_stride + h * width;
+        A* const lse_block = lse + first_row * s.heads + h;
+        std::size_t const limit = s.causal ? std::min(allowed, q0 + rows) : allowed;
+        if (limit == 0) {
+          store_zeros(o_block, o_stride, rows, width);
+          for (std::size_t i = 0; i < rows; ++i) lse_block[i * s.heads] = A(0);
+          continue;
+        }
+        std::size_t const high = padded(rows, tile_width);
+        load_transposed(t.q, q + first_row * s.query_stride + h * width, s.query_stride, rows, width, scale);
+        std::fill(t.largest, t.largest + high, A(no_score));
+        std::fill(t.sum, t.sum + high, A(0));
+
+        for (std::size_t k0 = 0; k0 < limit; k0 += key_block) {
+          std::size_t const keys = std::min(key_block, limit - k0);
+          std::size_t const from = (b * s.key_tokens + k0) * s.key_stride + h * width;
+          load(t.k, k + from, s.key_stride, keys, width, A(1));
+          load(t.v, v + from, s.key_stride, keys, width, A(1));
+          tile_multiply<A>(t.p, high, {t.k, wide, 1}, {t.q, high, 1}, padded(keys, tile_height), high, width, false);
+          if (s.causal)
+            for (std::size_t j = q0 < k0 ? 0 : q0 - k0 + 1; j < keys; ++j)  // queries before key k0 + j
+              std::fill(t.p + j * high, t.p + j * high + std::min(k0 + j - q0, high), A(no_score));
+          online_softmax(t, keys, high);
+          if (k0 > 0)
+            for (std::size_t d = 0; d < width; ++d) {
+              MPX_SIMD
+              for (std::size_t x = 0; x < high; ++x) t.o[d * high + x] *= t.shrink[x];
+            }
+          tile_multiply<A>(t.o, high, {t.v, 1, wide}, {t.p, high, 1}, padded(width, tile_height), high, keys, k0 > 0);
+        }
+
+        for (std::size_t i = 0; i < rows; ++i) {
+          A const factor = A(1) / t.sum[i];
+          T* const row = o_block + i * o_stride;
+          for (std::size_t d = 0; d < width; ++d) row[d] = T(factor * t.o[d * high + i]);
+          lse_block[i * s.heads] = t.largest[i] + std::log(t.sum[i]);
+        }
+      }
+  }
+}
+
+namespace detail {
+
+/// Everything that one block of keys needs; keys are columns where they meet queries.
+template <class A>
+struct backward_tiles {
+  alignas(64) A k[key_block * max_head_width];               ///< [keys, D]
+  alignas(64) A k_transposed[max_head_width * key_block];    ///< [D, keys]
+  alignas(64) A v_transposed[max_head_width * key_block];    ///< [D, keys]
+  alignas(64) A dk[key_block * max_head_width];              ///< [keys, D]
+  alignas(64) A dv[key_block * max_head_width];              ///< [keys, D]
+  alignas(64) A q[backward_query_block * max_head_width];    ///< [queries, D], times 1/sqrt(D)
+  alignas(64) A d_o[backward_query_block * max_head_width];  ///< [queries, D]
+  alignas(64) A dq[backward_query_block * max_head_width];   ///< [queries, D]
+  alignas(64) A p[backward_query_block * key_block];         ///< [queries, keys]
+  alignas(64) A ds[backward_query_block * key_block];        ///< [queries, keys]: first of p, then of the scores
+};
+
+/// p = exp(score - lse), ds = p (dp - delta), for one row of queries; 0 for keys beyond `seen`
+/// Shapes  p, ds: [high]
+template <class A>
+MPX_INLINE void softmax_backward(A* p, A* ds, std::size_t seen, std::size_t high, A lse, A delta) {
+  for (std::size_t x0 = 0; x0 < high; x0 += tile_width) {
+    auto const left = static_cast<std::int32_t>(seen) - static_cast<std::int32_t>(x0);
+    MPX_SIMD
+    for (std::size_t x = 0; x < tile_width; ++x) {
+      A const e = kernels::exp(p[x0 + x] - lse);
+      A const de = e * (ds[x0 + x] - delta);
+      p[x0 + x] = static_cast<std::int32_t>(x) < left ? e : A(0);
+      ds[x0 + x] = static_cast<std::int32_t>(x) < left ? de : A(0);
+    }
+  }
+}
+
+}  // namespace detail
+
+/// dq, dk, dv from d_o, with p recomputed from lse.
+///   dv = p^T d_o, ds = p (d_o v^T - delta), dq = ds k / sqrt(D), dk = ds^T q / sqrt(D), delta = sum of d_o o
+/// Shapes  dq as q, dk and dv as k, d_o as o; delta: as lse; dq_sum: [sequences, query_tokens, heads*D]
+/// Types   dq_sum, delta: A, scratch; the rest as in the forward
+/// Errors  throws mpx::error when D is above max_head_width
+template <class T, class A = accumulator_t<T>>
+MPX_KERNEL void attention_backward(attention_shape const& s, T* dq, T* dk, T* dv, A* dq_sum, A* delta, T const* d_o,
+                                   T const* o, A const* lse, T const* q, T const* k, T const* v,
+                                   std::int32_t const* lengths) {
+  using namespace detail;
+  check_head_width(s);
+  std::size_t const width = s.head_width, wide = padded(width, tile_width);
+  std::size_t const o_stride = s.heads * width;
+  A const scale = A(1) / std::sqrt(static_cast<A>(width));
+  backward_tiles<A> t;
+
+  for (std::size_t b = 0; b < s.sequences; ++b) {
+    std::size_t const allowed = allowed_keys(s, lengths, b);
+    for (std::size_t h = 0; h < s.heads; ++h) {
+      std::size_t const q_first = b * s.query_tokens, k_first = b * s.key_tokens;
+      T* const dq_head = dq + q_first * s.query_stride + h * width;
+      T const* const q_head = q + q_first * s.query_stride + h * width;
+      T const* const d_o_head = d_o + q_first * o_stride + h * width;
+      T const* const o_head = o + q_first * o_stride + h * width;
+      A* const dq_sum_head = dq_sum + q_first * o_stride + h * width;
+      A const* const lse_head = lse + q_first * s.heads + h;
+      A* const delta_head = delta + q_first * s.heads + h;
+      std::size_t const to_key = k_first * s.key_stride + h * width;
+
+      for (std::size_t i = 0; i < s.query_tokens; ++i) {
+        T const* const left = d_o_head + i * o_stride;
+        T const* const right = o_head + i * o_stride;
+        delta_head[i * s.heads] =
+            lanes{}.sum(width, [=](std::size_t d) { return static_cast<A>(left[d]) * static_cast<A>(right[d]); });
+      }
+
+      for (std::size_t k0 = 0; k0 < allowed; k0 += key_block) {
+        std::size_t const keys = std::min(key_block, allowed - k0);
+        std::size_t const high = padded(keys, tile_width), tall = padded(keys, tile_height);
+        std::size_t const from = to_key + k0 * s.key_stride;
+        load(t.k, k + from, s.key_stride, keys, width, A(1));
+        load_transposed(t.k_transposed, k + from, s.key_stride, keys, width, A(1));
+        load_transposed(t.v_transposed, v + from, s.key_stride, keys, width, A(1));
+
+        std::size_t const first = s.causal ? k0 : 0;
+        for (std::size_t q0 = first; q0 < s.query_tokens; q0 += backward_query_block) {
+          std::size_t const rows = std::min(backward_query_block, s.query_tokens - q0);
+          std::size_t const padded_rows = padded(rows, tile_height);
+          load(t.q, q_head + q0 * s.query_stride, s.query_stride, rows, width, scale);
+          load(t.d_o, d_o_head + q0 * o_stride, o_stride, rows, width, A(1));
+          tile_multiply<A>(t.p, high, {t.q, wide, 1}, {t.k_transposed, high, 1}, padded_rows, high, width, false);
+          tile_multiply<A>(t.ds, high, {t.d_o, wide, 1}, {t.v_transposed, high, 1}, padded_rows, high, width, false);
+          for (std::size_t i = 0; i < rows; ++i) {
+            std::size_t const seen = s.causal ? std::min(keys, q0 + i + 1 - k0) : keys;
+            std::size_t const at = (q0 + i) * s.heads;
+            softmax_backward(t.p + i * high, t.ds + i * high, seen, high, lse_head[at], delta_head[at]);
+          }
+          tile_multiply<A>(t.dv, wide, {t.p, 1, high}, {t.d_o, wide, 1}, tall, wide, rows, q0 > first);
+          tile_multiply<A>(t.dk, wide, {t.ds, 1, high}, {t.q, wide, 1}, tall, wide, rows, q0 > first);
+          tile_multiply<A>(t.dq, wide, {t.ds, high, 1}, {t.k, wide, 1}, padded_rows, wide, keys, false);
+          for (std::size_t i = 0; i < rows; ++i) {
+            A* const sum = dq_sum_head + (q0 + i) * o_stride;
+            A const* const part = t.dq + i * wide;
+            MPX_SIMD
+            for (std::size_t d = 0; d < width; ++d) sum[d] = k0 == 0 ? part[d] : sum[d] + part[d];
+          }
+        }
+        store(dk + from, s.key_stride, t.dk, wide, keys, width, A(1));
+        store(dv + from, s.key_stride, t.dv, wide, keys, width, A(1));
+      }
+      store_zeros(dk + to_key + allowed * s.key_stride, s.key_stride, s.key_tokens - allowed, width);
+      store_zeros(dv + to_key + allowed * s.key_stride, s.key_stride, s.key_tokens - allowed, width);
+      if (allowed > 0)
+        store(dq_head, s.query_stride, dq_sum_head, o_stride, s.query_tokens, width, scale);
+      else
+        store_zeros(dq_head, s.query_stride, s.query_tokens, width);
+    }
+  }
+}
+
+}  // namespace mpx::on_host

@@ -1,0 +1,150 @@
+/// @file
+/// Threads that meet at a barrier and sum their buffers.
+#pragma once
+
+#include <chrono>
+#include <condition_variable>
+#include <cstddef>
+#include <cstdint>
+#include <mutex>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include <mpx/config/config.hpp>
+#include <mpx/core/error.hpp>
+#include <mpx/host/channel.hpp>
+
+namespace mpx::on_host {
+
+/// sum[i] = part[0][i] + part[1][i] + ..., in rank order, written to every part.
+/// Shapes  parts: [ranks] pointers to n elements each
+/// Types   every sum in A
+template <class A>
+MPX_KERNEL void sum_of_parts(void* const* parts, std::size_t ranks, std::size_t begin, std::size_t end) {
+  constexpr std::size_t block = 256;
+  A sum[block];
+  for (; begin < end; begin += block) {
+    std::size_t const n = end - begin < block ? end - begin : block;
+    for (std::size_t rank = 0; rank < ranks; ++rank) {
+      A const* const part = static_cast<A const*>(parts[rank]) + begin;
+      MPX_SIMD
+      for (std::size_t i = 0; i < n; ++i) sum[i] = rank == 0 ? part[i] : sum[i] + part[i];
+    }
+    for (std::size_t rank = 0; rank < ranks; ++rank) {
+      A* const part = static_cast<A*>(parts[rank]) + begin;
+      MPX_SIMD
+      for (std::size_t i = 0; i < n; ++i) part[i] = sum[i];
+    }
+  }
+}
+
+/// N threads that take part in the same collectives in the same order.
+/// Errors  throws mpx::error when a rank waits past the deadline, or when the ranks disagree on the number of elements;
+///         throws `aborted` in every rank after `abort()`
+class group {
+ public:
+  using clock = std::chrono::steady_clock;
+
+  /// `name` is how errors call this group, for example "tied weights".
+  group(std::string name, int ranks, clock::duration deadline)
+      : name_(std::move(name)),
+        parts_(static_cast<std::size_t>(ranks > 0 ? ranks : 0)),
+        counts_(parts_.size()),
+        deadline_(deadline) {
+    if (ranks <= 0) throw error({"a group without ranks", name_, "at least 1 rank", std::to_string(ranks)});
+  }
+
+  group(group const&) = delete;
+  group& operator=(group const&) = delete;
+
+  [[nodiscard]] int size() const noexcept { return static_cast<int>(parts_.size()); }
+
+  /// Returns when every rank has called it.
+  void barrier(int rank) {
+    std::unique_lock lock(mutex_);
+    meet(lock, rank, "barrier");
+  }
+
+  /// Every rank's data becomes the sum over all ranks, bit for bit the same everywhere.
+  /// Shapes  data: [n], on each rank
+  template <class A>
+  void all_reduce(int rank, A* data, std::size_t n) {
+    auto const mine = static_cast<std::size_t>(rank);
+    {
+      std::unique_lock lock(mutex_);
+      parts_[mine] = data;
+      counts_[mine] = n;
+      meet(lock, rank, "all_reduce");
+      for (std::size_t other = 0; other < counts_.size(); ++other) {
+        if (counts_[other] != n) {
+          throw error({"all_reduce over different numbers of elements", name_, of_rank(rank) + std::to_string(n),
+                       of_rank(static_cast<int>(other)) + std::to_string(counts_[other])});
+        }
+      }
+    }
+    // Each rank sums its own share, a whole number of cache lines, and hands the result to all.
+    std::size_t const line = 64 / sizeof(A);
+    std::size_t const share = ((n + parts_.size() - 1) / parts_.size() + line - 1) / line * line;
+    std::size_t const begin = mine * share < n ? mine * share : n;
+    std::size_t const end = begin + share < n ? begin + share : n;
+    sum_of_parts<A>(parts_.data(), parts_.size(), begin, end);
+    std::unique_lock lock(mutex_);
+    meet(lock, rank, "all_reduce");
+  }
+
+  /// Forgets an abort and a half-met barrier. Only while no rank is inside.
+  void open() {
+    std::scoped_lock const lock(mutex_);
+    aborted_ = false;
+    arrived_ = 0;
+  }
+
+  /// Wakes all ranks; each throws `aborted`, now and in every later call until `open()`.
+  void abort() {
+    {
+      std::scoped_lock const lock(mutex_);
+      aborted_ = true;
+    }
+    all_arrived_.notify_all();
+  }
+
+ private:
+  static std::string of_rank(int rank) { return "rank " + std::to_string(rank) + " with "; }
+
+  void meet(std::unique_lock<std::mutex>& lock, int rank, char const* what) {
+    if (aborted_) throw aborted(name_);
+    if (++arrived_ == parts_.size()) {
+      arrived_ = 0;
+      ++meetings_;
+      all_arrived_.notify_all();
+      return;
+    }
+    auto const seen = meetings_;
+    bool const in_time =
+        all_arrived_.wait_until(lock, clock::now() + deadline_, [&] { return aborted_ || meetings_ != seen; });
+    if (meetings_ != seen) return;
+    if (aborted_) throw aborted(name_);
+    if (!in_time) {
+      auto const waited = std::chrono::duration_cast<std::chrono::milliseconds>(deadline_).count();
+      auto const there = std::to_string(arrived_--) + " of " + std::to_string(parts_.size());
+      throw error({.what = std::string(what) + ": rank " + std::to_string(rank) + " waits past the deadline",
+                   .where = name_,
+                   .expected = "all ranks within " + std::to_string(waited) + " ms",
+                   .got = there});
+    }
+  }
+
+  std::string const name_;
+  std::vector<void*> parts_;          ///< each rank's buffer of the collective under way
+  std::vector<std::size_t> counts_;   ///< and its elements
+  clock::duration const deadline_;
+
+  std::mutex mutex_;
+  std::condition_variable all_arrived_;
+  std::size_t arrived_ = 0;
+  std::uint64_t meetings_ = 0;
+  bool aborted_ = false;
+};
+
+}  // namespace mpx::on_host

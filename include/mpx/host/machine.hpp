@@ -1,0 +1,49 @@
+/// @file
+/// The host device that executes a model's operations: one thread, its oneDNN primitives and its workspace.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+#include <mpx/backend/operations.hpp>
+#include <mpx/core/dtype.hpp>
+#include <mpx/host/attention.hpp>
+#include <mpx/host/gemm.hpp>
+#include <mpx/host/rows.hpp>
+
+namespace mpx::on_host {
+
+/// All operations of a layer, on one core. Everything else is in row_operations.
+/// Errors  throws mpx::error when oneDNN fails, or when a head is wider than max_head_width
+class machine : public row_operations {
+ public:
+  /// c[m,n] = (accumulate ? c : 0) + op(a)[m,k] op(b)[k,n] + (bias ? bias[n] : 0), summed in f32, rounded once.
+  /// Shapes  a: [m,k], or [k,m] when transposed; b: [k,n], or [n,k] when transposed; a bias only without accumulate
+  template <class T, class U>
+  void gemm(gemm_shape const& s, T const* a, T const* b, U* c, T const* bias) {
+    multiply_(s, a, b, c, bias);
+  }
+
+  /// o = softmax(q k^T / sqrt(D)) v; see host/attention.hpp.
+  template <class T, class A = accumulator_t<T>>
+  void attention_forward(attention_shape const& s, T* o, A* lse, T const* q, T const* k, T const* v,
+                         std::int32_t const* lengths) {
+    on_host::attention_forward(s, o, lse, q, k, v, lengths);
+  }
+
+  /// dq, dk, dv from d_o; see host/attention.hpp.
+  template <class T, class A = accumulator_t<T>>
+  void attention_backward(attention_shape const& s, T* dq, T* dk, T* dv, A* dq_sum, A* delta, T const* d_o, T const* o,
+                          A const* lse, T const* q, T const* k, T const* v, std::int32_t const* lengths) {
+    on_host::attention_backward(s, dq, dk, dv, dq_sum, delta, d_o, o, lse, q, k, v, lengths);
+  }
+
+  /// What oneDNN and widened operands take beside the plan's memory. It grows at the first use of a shape.
+  /// Units   bytes
+  [[nodiscard]] std::size_t workspace_bytes() const noexcept { return multiply_.workspace_bytes(); }
+
+ private:
+  on_host::gemm multiply_;
+};
+
+}  // namespace mpx::on_host

@@ -1,0 +1,110 @@
+/// @file
+/// Products of small matrices that lie in cache, kept in vector registers.
+#pragma once
+
+#include <cstddef>
+#include <cstring>
+#include <type_traits>
+
+#include <mpx/config/config.hpp>
+
+namespace mpx::on_host {
+
+namespace detail {
+
+#if defined(__AVX512F__)
+inline constexpr std::size_t vector_bytes = 64;
+inline constexpr int block_rows = 8;  // of 32 registers: 8 x 2 sums, 2 of b
+#else
+inline constexpr std::size_t vector_bytes = 32;
+inline constexpr int block_rows = 4;  // of 16 registers: 4 x 2 sums, 2 of b
+#endif
+
+template <class A>
+struct vector_of;
+template <>
+struct vector_of<float> {
+  typedef float type __attribute__((vector_size(vector_bytes)));
+};
+template <>
+struct vector_of<double> {
+  typedef double type __attribute__((vector_size(vector_bytes)));
+};
+
+}  // namespace detail
+
+/// Tiles have heights that are multiples of this ...
+inline constexpr std::size_t tile_height = 8;
+/// ... and widths that are multiples of this.
+inline constexpr std::size_t tile_width = 16;
+
+[[nodiscard]] constexpr std::size_t padded(std::size_t n, std::size_t multiple) {
+  return (n + multiple - 1) / multiple * multiple;
+}
+
+/// A matrix inside a tile: element (r, c) is data[r * row + c * column].
+template <class A>
+struct tile_view {
+  A const* data;
+  std::size_t row;
+  std::size_t column;
+};
+
+namespace detail {
+
+template <class A>
+MPX_INLINE typename vector_of<A>::type read(A const* from) {
+  typename vector_of<A>::type value;
+  std::memcpy(&value, from, sizeof(value));
+  return value;
+}
+
+template <class A, int Rows, int Vectors>
+MPX_INLINE void tile_block(A* c, std::size_t c_row, tile_view<A> a, tile_view<A> b, std::size_t depth, bool add) {
+  using vector = typename vector_of<A>::type;
+  constexpr std::size_t lanes = vector_bytes / sizeof(A);
+  vector sum[Rows][Vectors];
+#pragma GCC unroll 8
+  for (int r = 0; r < Rows; ++r) {
+#pragma GCC unroll 8
+    for (int x = 0; x < Vectors; ++x) sum[r][x] = add ? read(c + r * c_row + x * lanes) : vector{};
+  }
+  for (std::size_t p = 0; p < depth; ++p) {
+    vector right[Vectors];
+#pragma GCC unroll 8
+    for (int x = 0; x < Vectors; ++x) right[x] = read(b.data + p * b.row + x * lanes);
+#pragma GCC unroll 8
+    for (int r = 0; r < Rows; ++r) {
+      A const left = a.data[r * a.row + p * a.column];
+#pragma GCC unroll 8
+      for (int x = 0; x < Vectors; ++x) sum[r][x] += left * right[x];
+    }
+  }
+#pragma GCC unroll 8
+  for (int r = 0; r < Rows; ++r) {
+#pragma GCC unroll 8
+    for (int x = 0; x < Vectors; ++x) std::memcpy(c + r * c_row + x * lanes, &sum[r][x], sizeof(vector));
+  }
+}
+
+}  // namespace detail
+
+/// c[r, x] = (add ? c[r, x] : 0) + sum over p of a[r, p] b[p, x], p ascending
+/// Shapes  c: [rows, width], a: [rows, depth], b: [depth, width] with columns side by side; rows a multiple of
+///         tile_height, width of tile_width
+template <class A>
+MPX_KERNEL void tile_multiply(A* c, std::size_t c_row, tile_view<A> a, tile_view<A> b, std::size_t rows,
+                              std::size_t width, std::size_t depth, bool add) {
+  constexpr std::size_t lanes = detail::vector_bytes / sizeof(A);
+  std::size_t x = 0;
+  auto const strip = [&]<int Vectors>(std::integral_constant<int, Vectors>) {
+    for (std::size_t r = 0; r < rows; r += detail::block_rows)
+      detail::tile_block<A, detail::block_rows, Vectors>(c + r * c_row + x, c_row, {a.data + r * a.row, a.row, a.column},
+                                                         {b.data + x, b.row, 1}, depth, add);
+    x += Vectors * lanes;
+  };
+  while (x + 2 * lanes <= width) strip(std::integral_constant<int, 2>{});
+  if (x < width) strip(std::integral_constant<int, 1>{});
+}
+
+}  // namespace mpx::on_host
