@@ -28,7 +28,8 @@ TEST_CASE("read_pairs refuses a file that cannot be read", "[io][pairs]") {
         "cannot read file (/tmp): expected a readable file of pairs, got none");
 }
 
-TEST_CASE("read_pairs refuses a bad file with its name, the line, what was expected and what was found", "[io][pairs]") {
+TEST_CASE("read_pairs refuses a bad file with its name, the line, what was expected and what was found",
+          "[io][pairs]") {
   auto const refused = [](std::string content) {
     scratch_file const file(content);
     auto text = refusal<mpx::error>([&] { (void)mpx::read_pairs(file.path); });

@@ -73,8 +73,7 @@ TEST_CASE("safetensors come back as they were written", "[io][safetensors]") {
 }
 
 TEST_CASE("safetensors written by another implementation are read", "[io][safetensors]") {
-  std::string const here = __FILE__;
-  auto const golden = mpx::read_safetensors(here.substr(0, here.rfind("/io/")) + "/golden/seq2seq.safetensors");
+  auto const golden = mpx::read_safetensors(MPX_GOLDEN_DIR "/seq2seq.safetensors");
   CHECK(golden.at("loss").values.at(0) == Approx(2.979929).epsilon(1e-6));
   CHECK(golden.at("batch/source_lengths").integers == std::vector<std::int32_t>{5, 2, 4});
   CHECK(golden.at("logits").shape == std::vector<std::size_t>{3, 6, 13});
@@ -125,7 +124,8 @@ TEST_CASE("read_safetensors refuses a header that is not a JSON object of tensor
   CHECK_THAT(refused(file_of("{\"w\":", 0)), Catch::Matchers::StartsWith("header is not JSON (FILE, header)"));
   CHECK_THAT(refused(file_of("", 0)), Catch::Matchers::StartsWith("header is not JSON (FILE, header)"));
   CHECK_THAT(refused(file_of("{\"\xff\":1}", 0)), Catch::Matchers::StartsWith("header is not JSON (FILE, header)"));
-  CHECK(refused(file_of("[]", 0)) == "header is no JSON object (FILE, header): expected an object of tensors, got array");
+  CHECK(refused(file_of("[]", 0)) ==
+        "header is no JSON object (FILE, header): expected an object of tensors, got array");
   CHECK(refused(file_of(R"({"w":1})", 0)) == "bad tensor entry (FILE, tensor w): expected an object, got number");
   CHECK(refused(file_of("{" + w8 + "," + w8 + "}", 8)) ==
         "tensor stands twice (FILE, tensor w): expected one entry of this name, got two");
@@ -171,7 +171,8 @@ TEST_CASE("read_safetensors refuses offsets that are out of range, overlap or le
 
 TEST_CASE("read_safetensors refuses shapes that disagree with the bytes, without overflow", "[io][safetensors]") {
   CHECK(refused(file_of(R"({"w":{"dtype":"F16","shape":[2],"data_offsets":[0,8]}})", 8)) ==
-        "shape and bytes disagree (FILE, tensor w): expected F16 [2] in as many bytes as its shape asks for, got 8 bytes");
+        "shape and bytes disagree (FILE, tensor w): expected F16 [2] in as many bytes as its shape asks for, "
+        "got 8 bytes");
   // 2^32 * 2^32 * 4 bytes are 0 in 64 bits.
   CHECK_THAT(refused(file_of(R"({"w":{"dtype":"F32","shape":[4294967296,4294967296],"data_offsets":[0,0]}})", 0)),
              Catch::Matchers::StartsWith("shape and bytes disagree (FILE, tensor w)"));

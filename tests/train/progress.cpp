@@ -5,6 +5,7 @@
 #include <string>
 
 #include <fcntl.h>
+#include <poll.h>
 #include <stdlib.h>
 #include <sys/ioctl.h>
 #include <unistd.h>
@@ -52,10 +53,11 @@ struct terminal {
     std::fclose(file);
     close(reader);
   }
+  /// All up to the line end. A terminal hands its bytes on when it likes: the reader waits for them, but not forever.
   std::string text() const {
-    std::string all(4096, '\0');
-    auto const got = read(reader, all.data(), all.size());
-    all.resize(got > 0 ? static_cast<std::size_t>(got) : 0);
+    std::string all;
+    pollfd waiting{reader, POLLIN, 0};
+    for (char byte = 0; byte != '\n' && poll(&waiting, 1, 10'000) == 1 && read(reader, &byte, 1) == 1;) all += byte;
     return all;
   }
 };

@@ -376,7 +376,10 @@ inline void write_safetensors(std::string const& path, std::vector<named_tensor>
   }
   if (done) return;
   if (file != nullptr) std::remove(beside.c_str());
-  throw error{{.what = "cannot write file", .where = path, .expected = "a writable place", .got = std::strerror(fault)}};
+  throw error{{.what = "cannot write file",
+               .where = path,
+               .expected = "a writable place",
+               .got = std::strerror(fault)}};
 }
 
 }  // namespace mpx

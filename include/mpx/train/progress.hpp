@@ -5,7 +5,6 @@
 #include <algorithm>
 #include <array>
 #include <chrono>
-#include <cmath>
 #include <cstddef>
 #include <cstdio>
 #include <string>
@@ -65,7 +64,7 @@ template <class... Numbers>
   if (now.tokens_per_second > 0) line += "  " + detail::short_number(now.tokens_per_second) + " tokens/s";
   line += detail::formatted("  lr %.1e", now.learning_rate);
   if (!(now.gradient_norm < 0)) line += detail::formatted("  norm %.2f", now.gradient_norm);
-  if (now.seconds_left >= 0 && std::isfinite(now.seconds_left)) line += "  left " + detail::short_time(now.seconds_left);
+  if (now.seconds_left >= 0) line += "  left " + detail::short_time(now.seconds_left);
   return line;
 }
 
