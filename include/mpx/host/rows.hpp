@@ -1,0 +1,215 @@
+/// @file
+/// The host's row-wise and element-wise operations: each walks over the rows and leaves one row to kernels/.
+#pragma once
+
+#include <algorithm>
+#include <array>
+#include <concepts>
+#include <cstddef>
+#include <cstdint>
+#include <cstring>
+#include <type_traits>
+
+#include <mpx/backend/operations.hpp>
+#include <mpx/config/config.hpp>
+#include <mpx/core/dtype.hpp>
+#include <mpx/host/lanes.hpp>
+#include <mpx/kernels/activation.hpp>
+#include <mpx/kernels/cross_entropy.hpp>
+#include <mpx/kernels/dropout.hpp>
+#include <mpx/kernels/elementwise.hpp>
+#include <mpx/kernels/embedding.hpp>
+#include <mpx/kernels/norm.hpp>
+#include <mpx/kernels/update.hpp>
+
+namespace mpx::on_host {
+
+/// What one core does with rows. Tensors are row-major and do not overlap unless said; nothing is allocated; rows may
+/// be 0. Sums over rows are taken in the order of the rows. Every operation is compiled once per element type, with
+/// its formula inlined (flatten), and its sizes are known at run time only: all callers run the same instructions.
+/// Types   T in {float, double, bf16, f16}; A = accumulator_t<T>
+struct row_operations {
+  template <class T> using A = accumulator_t<T>;
+
+  static void zero(void* to, std::size_t bytes) {
+    if (bytes != 0) std::memset(to, 0, bytes);
+  }
+
+  static void copy(void* to, void const* from, std::size_t bytes) {
+    if (bytes != 0) std::memcpy(to, from, bytes);
+  }
+
+  /// to[i] = from[i], rounded to nearest
+  template <class T> [[gnu::flatten]] MPX_KERNEL static void cast(T* to, A<T> const* from, std::size_t n) {
+    kernels::cast(lanes{}, to, from, n);
+  }
+
+  /// y[i] += x[i]
+  template <class T> [[gnu::flatten]] MPX_KERNEL static void add(T* y, T const* x, std::size_t n) {
+    kernels::add(lanes{}, y, x, n);
+  }
+
+  /// sum[c] += sum_r x[r,c]
+  /// Shapes  sum: [width], x: [rows, width]
+  template <class T>
+  [[gnu::flatten]] MPX_KERNEL static void column_sum(A<T>* sum, T const* x, std::size_t rows, std::size_t width) {
+    for (std::size_t r = 0; r < rows; ++r) kernels::add_to_sum(lanes{}, sum, x + r * width, width);
+  }
+
+  /// sum_i x[i]^2, taken over blocks whose sums are then added in order, so that long runs stay accurate.
+  template <class Sum>
+  [[gnu::flatten]] [[nodiscard]] MPX_KERNEL static Sum sum_of_squares(Sum const* x, std::size_t n) {
+    constexpr std::size_t block = 4096;
+    Sum sum = 0;
+    for (std::size_t i = 0; i < n; i += block) sum += kernels::sum_of_squares(lanes{}, x + i, std::min(block, n - i));
+    return sum;
+  }
+
+  /// y[r] = table[ids[r]] * factor
+  /// Shapes  y: [rows, width], table: [vocabulary, width], ids: [rows], each in [0, vocabulary)
+  template <class T>
+  [[gnu::flatten]] MPX_KERNEL static void embedding_forward(T* y, T const* table, std::int32_t const* ids,
+                                                            std::size_t rows, std::size_t width, A<T> factor) {
+    for (std::size_t r = 0; r < rows; ++r)
+      kernels::embedding_row(lanes{}, y + r * width, table + static_cast<std::size_t>(ids[r]) * width, factor, width);
+  }
+
+  /// dtable[ids[r]] += dy[r] * factor
+  template <class T>
+  [[gnu::flatten]] MPX_KERNEL static void embedding_backward(A<T>* dtable, T const* dy, std::int32_t const* ids,
+                                                             std::size_t rows, std::size_t width, A<T> factor) {
+    for (std::size_t r = 0; r < rows; ++r) {
+      A<T>* const row = dtable + static_cast<std::size_t>(ids[r]) * width;
+      kernels::embedding_gradient_row(lanes{}, row, dy + r * width, factor, width);
+    }
+  }
+
+  /// y[s,t] = x[s,t] + table[t]; y may be x
+  /// Shapes  y, x: [sequences, tokens, width], table: [at least tokens, width]
+  template <class T>
+  [[gnu::flatten]] MPX_KERNEL static void positions_forward(T* y, T const* x, T const* table, std::size_t sequences,
+                                                            std::size_t tokens, std::size_t width) {
+    for (std::size_t s = 0; s < sequences; ++s) {
+      std::size_t const at = s * tokens * width;
+      kernels::position_row(lanes{}, y + at, x + at, table, tokens * width);
+    }
+  }
+
+  /// dtable[t] += sum_s dy[s,t]
+  template <class T>
+  [[gnu::flatten]] MPX_KERNEL static void positions_backward(A<T>* dtable, T const* dy, std::size_t sequences,
+                                                             std::size_t tokens, std::size_t width) {
+    for (std::size_t s = 0; s < sequences; ++s)
+      kernels::add_to_sum(lanes{}, dtable, dy + s * tokens * width, tokens * width);
+  }
+
+  /// Shapes  table: [context, width]
+  template <class T> MPX_KERNEL static void sinusoidal_table(T* table, std::size_t context, std::size_t width) {
+    for (std::size_t t = 0; t < context; ++t)
+      for (std::size_t c = 0; c < width; ++c)
+        table[t * width + c] = T(static_cast<A<T>>(kernels::sinusoidal_position(t, c, width)));
+  }
+
+  /// Shapes  y, x: [rows, width]; mean, rstd: [rows]; weight, bias: [width]
+  template <class T>
+  [[gnu::flatten]] MPX_KERNEL static void layer_norm_forward(T* y, A<T>* mean, A<T>* rstd, T const* x, T const* weight,
+                                                             T const* bias, std::size_t rows, std::size_t width) {
+    for (std::size_t r = 0; r < rows; ++r)
+      kernels::layer_norm_row(lanes{}, y + r * width, mean + r, rstd + r, x + r * width, weight, bias, width);
+  }
+
+  /// dx is written; dweight and dbias are added to.
+  template <class T>
+  [[gnu::flatten]] MPX_KERNEL static void layer_norm_backward(T* dx, A<T>* dweight, A<T>* dbias, T const* dy,
+                                                              T const* x, A<T> const* mean, A<T> const* rstd,
+                                                              T const* weight, std::size_t rows, std::size_t width) {
+    for (std::size_t r = 0; r < rows; ++r) {
+      std::size_t const at = r * width;
+      A<T> const m = mean[r], s = rstd[r];
+      kernels::layer_norm_gradient_row(lanes{}, dx + at, dy + at, x + at, m, s, weight, width);
+      kernels::layer_norm_parameter_gradient_row(lanes{}, dweight, dbias, dy + at, x + at, m, s, width);
+    }
+  }
+
+  /// Shapes  y, x: [rows, width]; rstd: [rows]; weight: [width]
+  template <class T>
+  [[gnu::flatten]] MPX_KERNEL static void rms_norm_forward(T* y, A<T>* rstd, T const* x, T const* weight,
+                                                           std::size_t rows, std::size_t width) {
+    for (std::size_t r = 0; r < rows; ++r)
+      kernels::rms_norm_row(lanes{}, y + r * width, rstd + r, x + r * width, weight, width);
+  }
+
+  /// dx is written; dweight is added to.
+  template <class T>
+  [[gnu::flatten]] MPX_KERNEL static void rms_norm_backward(T* dx, A<T>* dweight, T const* dy, T const* x,
+                                                            A<T> const* rstd, T const* weight, std::size_t rows,
+                                                            std::size_t width) {
+    for (std::size_t r = 0; r < rows; ++r) {
+      std::size_t const at = r * width;
+      A<T> const s = rstd[r];
+      kernels::rms_norm_gradient_row(lanes{}, dx + at, dy + at, x + at, s, weight, width);
+      kernels::rms_norm_parameter_gradient_row(lanes{}, dweight, dy + at, x + at, s, width);
+    }
+  }
+
+  /// y[i] = f(x[i]), Function in relu, gelu, gelu_tanh, silu
+  template <class Function, class T>
+  [[gnu::flatten]] MPX_KERNEL static void activation_forward(T* y, T const* x, std::size_t n) {
+    kernels::activate<Function>(lanes{}, y, x, n);
+  }
+
+  /// dx[i] = f'(x[i]) dy[i]
+  template <class Function, class T>
+  [[gnu::flatten]] MPX_KERNEL static void activation_backward(T* dx, T const* dy, T const* x, std::size_t n) {
+    kernels::activation_gradient<Function>(lanes{}, dx, dy, x, n);
+  }
+
+  /// Forward and backward alike; y may be x. A rate of 0 copies.
+  /// Shapes  y, x: [sequences, tokens, width]
+  template <class T>
+  [[gnu::flatten]] MPX_KERNEL static void dropout(T* y, T const* x, dropout_draw draw, std::size_t sequences,
+                                                  std::size_t tokens, std::size_t width) {
+    if (draw.rate == 0.0f) {
+      if (y != x) copy(y, x, sequences * tokens * width * sizeof(T));
+      return;
+    }
+    for (std::size_t s = 0; s < sequences; ++s)
+      for (std::size_t t = 0; t < tokens; ++t) {
+        std::size_t const at = (s * tokens + t) * width;
+        kernels::dropout_row(lanes{}, y + at, x + at, draw, static_cast<std::uint32_t>(s),
+                             static_cast<std::uint32_t>(t), width);
+      }
+  }
+
+  /// *loss = sum over rows with target >= 0; with_gradient overwrites the logits with gradient_scale * (p - q).
+  /// Shapes  logits: [rows, vocabulary], targets: [rows]
+  template <class T>
+  [[gnu::flatten]] MPX_KERNEL static void cross_entropy(A<T>* loss, T* logits, std::int32_t const* targets,
+                                                        std::size_t rows, std::size_t vocabulary, A<T> smoothing,
+                                                        A<T> gradient_scale, bool with_gradient) {
+    A<T> sum = 0;
+    for (std::size_t r = 0; r < rows; ++r)
+      sum += kernels::cross_entropy_row(lanes{}, logits + r * vocabulary, targets[r], vocabulary, smoothing,
+                                        gradient_scale, with_gradient);
+    *loss = sum;
+  }
+
+  /// One step of the optimizer; each gradient is multiplied by `factor`, then passed through `bound`.
+  /// Shapes  master, weights, gradient, each state: [n]; weights may be null or the master itself
+  template <class Optimizer, class Constants, class T, class Sum, std::size_t States, std::invocable<Sum> Bound>
+  [[gnu::flatten]] MPX_KERNEL static void update(Constants const& constants, Sum* master, T* weights,
+                                                 Sum const* gradient, std::array<Sum*, States> state, std::size_t n,
+                                                 std::type_identity_t<Sum> factor, Bound bound) {
+    kernels::update<Optimizer>(lanes{}, constants, master, weights, gradient, state, n, factor, bound);
+  }
+
+  /// The same with each gradient kept within [-limit, limit]; an infinite limit lets everything pass.
+  template <class Optimizer, class Constants, class T, class Sum, std::size_t States>
+  static void update(Constants const& constants, Sum* master, T* weights, Sum const* gradient,
+                     std::array<Sum*, States> state, std::size_t n, std::type_identity_t<Sum> factor,
+                     std::type_identity_t<Sum> limit) {
+    update<Optimizer>(constants, master, weights, gradient, state, n, factor, kernels::bounded<Sum>{limit});
+  }
+};
+
+}  // namespace mpx::on_host
