@@ -25,16 +25,17 @@ class machine : public row_operations {
   }
 
   /// o = softmax(q k^T / sqrt(D)) v; see host/attention.hpp.
-  template <class T, class A = accumulator_t<T>>
-  void attention_forward(attention_shape const& s, T* o, A* lse, T const* q, T const* k, T const* v,
+  template <class T>
+  void attention_forward(attention_shape const& s, T* o, accumulator_t<T>* lse, T const* q, T const* k, T const* v,
                          std::int32_t const* lengths) {
     on_host::attention_forward(s, o, lse, q, k, v, lengths);
   }
 
   /// dq, dk, dv from d_o; see host/attention.hpp.
-  template <class T, class A = accumulator_t<T>>
-  void attention_backward(attention_shape const& s, T* dq, T* dk, T* dv, A* dq_sum, A* delta, T const* d_o, T const* o,
-                          A const* lse, T const* q, T const* k, T const* v, std::int32_t const* lengths) {
+  template <class T>
+  void attention_backward(attention_shape const& s, T* dq, T* dk, T* dv, accumulator_t<T>* dq_sum,
+                          accumulator_t<T>* delta, T const* d_o, T const* o, accumulator_t<T> const* lse, T const* q,
+                          T const* k, T const* v, std::int32_t const* lengths) {
     on_host::attention_backward(s, dq, dk, dv, dq_sum, delta, d_o, o, lse, q, k, v, lengths);
   }
 

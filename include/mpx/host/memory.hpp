@@ -21,7 +21,7 @@ class memory {
  public:
   memory() = default;
   explicit memory(std::size_t count) : size_(aligned(count)) {
-    if (size_ == 0) return;
+    if (count == 0) return;
     if (size_ >= count) block_.reset(static_cast<std::byte*>(std::aligned_alloc(alignment, size_)));
     if (!block_) {
       throw error({.what = "out of memory",

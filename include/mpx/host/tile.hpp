@@ -98,9 +98,10 @@ MPX_KERNEL void tile_multiply(A* c, std::size_t c_row, tile_view<A> a, tile_view
   constexpr std::size_t lanes = detail::vector_bytes / sizeof(A);
   std::size_t x = 0;
   auto const strip = [&]<int Vectors>(std::integral_constant<int, Vectors>) {
-    for (std::size_t r = 0; r < rows; r += detail::block_rows)
-      detail::tile_block<A, detail::block_rows, Vectors>(c + r * c_row + x, c_row, {a.data + r * a.row, a.row, a.column},
-                                                         {b.data + x, b.row, 1}, depth, add);
+    for (std::size_t r = 0; r < rows; r += detail::block_rows) {
+      tile_view<A> const left{a.data + r * a.row, a.row, a.column}, right{b.data + x, b.row, 1};
+      detail::tile_block<A, detail::block_rows, Vectors>(c + r * c_row + x, c_row, left, right, depth, add);
+    }
     x += Vectors * lanes;
   };
   while (x + 2 * lanes <= width) strip(std::integral_constant<int, 2>{});

@@ -1,0 +1,158 @@
+/// @file
+/// What the hall asks of a machine room: memory, channels, groups, and a machine that executes operations.
+#pragma once
+
+#include <chrono>
+#include <concepts>
+#include <cstddef>
+#include <cstdint>
+#include <span>
+#include <string>
+#include <type_traits>
+
+#include <mpx/backend/operations.hpp>
+#include <mpx/core/device.hpp>
+#include <mpx/core/diagnostic.hpp>
+#include <mpx/core/dtype.hpp>
+
+namespace mpx {
+
+struct gelu;
+
+/// One zeroed block of bytes on a device, aligned to a cache line; its constructor throws mpx::error.
+template <class M>
+concept memory_resource =
+    (std::movable<M> && !std::copyable<M> && std::constructible_from<M, std::size_t> &&
+     requires(M const& memory) {
+       { memory.data() } -> std::same_as<std::byte*>;
+       { memory.size() } -> std::same_as<std::size_t>;
+     }) ||
+    unsatisfied<"a memory resource is made from a number of bytes, moves but does not copy, and offers data() and "
+                "size()",
+                M>();
+
+/// Messages from one thread to another, in order. Waiting ends at a deadline, or when `abort()` is called.
+template <class C>
+concept channel =
+    (std::constructible_from<C, std::string, std::span<std::byte>, std::size_t, std::chrono::milliseconds> &&
+     requires(C& one, void const* from, void* to, std::size_t bytes) {
+       one.send(from, bytes);
+       one.receive(to, bytes);
+       one.open();
+       one.abort();
+       { one.messages() } -> std::same_as<std::uint64_t>;
+       { one.bytes_sent() } -> std::same_as<std::uint64_t>;
+     }) ||
+    unsatisfied<"a channel is made from (name, storage, slots, deadline) and offers send(from, bytes), "
+                "receive(to, bytes), open(), abort(), messages() and bytes_sent()",
+                C>();
+
+/// Ranks that meet, and sum their buffers in rank order.
+template <class G>
+concept group =
+    (std::constructible_from<G, std::string, int, std::chrono::milliseconds> &&
+     requires(G& one, int rank, float* data, double* exact, std::size_t n) {
+       one.barrier(rank);
+       one.all_reduce(rank, data, n);
+       one.all_reduce(rank, exact, n);
+       one.open();
+       one.abort();
+     }) ||
+    unsatisfied<"a group is made from (name, ranks, deadline) and offers barrier(rank), all_reduce(rank, data, n), "
+                "open() and abort()",
+                G>();
+
+/// Matrix products into T and into its accumulator.
+template <class M, class T>
+concept multiplies =
+    requires(M& m, gemm_shape s, T const* in, T* out, accumulator_t<T>* sum) {
+      m.gemm(s, in, in, out, in);
+      m.gemm(s, in, in, sum, in);
+    } ||
+    unsatisfied<"a machine offers gemm(gemm_shape, T const* a, T const* b, U* c, T const* bias), U = T or its "
+                "accumulator",
+                M, T>();
+
+/// Attention, forward and backward.
+template <class M, class T>
+concept attends =
+    requires(M& m, attention_shape s, T const* in, T* out, accumulator_t<T> const* kept, accumulator_t<T>* sum,
+             std::int32_t const* lengths) {
+      m.attention_forward(s, out, sum, in, in, in, lengths);
+      m.attention_backward(s, out, out, out, sum, sum, in, in, kept, in, in, in, lengths);
+    } ||
+    unsatisfied<"a machine offers attention_forward and attention_backward over an attention_shape", M, T>();
+
+/// Normalisation over rows, forward and backward.
+template <class M, class T>
+concept normalises =
+    requires(M& m, T const* in, T* out, accumulator_t<T> const* kept, accumulator_t<T>* sum, std::size_t n) {
+      m.layer_norm_forward(out, sum, sum, in, in, in, n, n);
+      m.layer_norm_backward(out, sum, sum, in, in, kept, kept, in, n, n);
+      m.rms_norm_forward(out, sum, in, in, n, n);
+      m.rms_norm_backward(out, sum, in, in, kept, in, n, n);
+    } ||
+    unsatisfied<"a machine offers layer_norm_forward, layer_norm_backward, rms_norm_forward and rms_norm_backward", M,
+                T>();
+
+/// Token and position tables, forward and backward.
+template <class M, class T>
+concept embeds =
+    requires(M& m, T const* in, T* out, accumulator_t<T>* sum, accumulator_t<T> factor, std::int32_t const* ids,
+             std::size_t n) {
+      m.embedding_forward(out, in, ids, n, n, factor);
+      m.embedding_backward(sum, in, ids, n, n, factor);
+      m.positions_forward(out, in, in, n, n, n);
+      m.positions_backward(sum, in, n, n, n);
+      m.sinusoidal_table(out, n, n);
+    } ||
+    unsatisfied<"a machine offers embedding_forward, embedding_backward, positions_forward, positions_backward and "
+                "sinusoidal_table",
+                M, T>();
+
+/// What is done to one element at a time.
+template <class M, class T>
+concept transforms =
+    requires(M& m, T const* in, T* out, accumulator_t<T> const* wide, dropout_draw draw, std::size_t n) {
+      m.zero(out, n);
+      m.copy(out, in, n);
+      m.cast(out, wide, n);
+      m.add(out, in, n);
+      m.template activation_forward<gelu>(out, in, n);
+      m.template activation_backward<gelu>(out, in, in, n);
+      m.dropout(out, in, draw, n, n, n);
+    } ||
+    unsatisfied<"a machine offers zero, copy, cast, add, activation_forward<F>, activation_backward<F> and dropout", M,
+                T>();
+
+/// Sums over rows and elements, in a fixed order.
+template <class M, class T>
+concept reduces =
+    requires(M& m, T const* in, T* out, accumulator_t<T> const* wide, accumulator_t<T>* sum, accumulator_t<T> factor,
+             std::int32_t const* ids, std::size_t n) {
+      m.column_sum(sum, in, n, n);
+      m.cross_entropy(sum, out, ids, n, n, factor, factor, true);
+      { m.sum_of_squares(wide, n) } -> std::same_as<accumulator_t<T>>;
+    } ||
+    unsatisfied<"a machine offers column_sum, cross_entropy and sum_of_squares", M, T>();
+
+/// Executes all operations of a model whose tensors are of type T. One thread uses it.
+template <class M, class T>
+concept machine = std::default_initializable<M> && multiplies<M, T> && attends<M, T> && normalises<M, T> &&
+                  embeds<M, T> && transforms<M, T> && reduces<M, T>;
+
+/// A machine room: what a trainer is built on.
+template <class B>
+concept backend =
+    (requires {
+      typename B::machine;
+      typename B::memory;
+      typename B::channel;
+      typename B::group;
+      { B::kind } -> std::convertible_to<device_kind>;
+    } ||
+     unsatisfied<"a backend names its machine, memory, channel and group, and the kind of its devices", B>()) &&
+    memory_resource<typename B::memory> && channel<typename B::channel> && group<typename B::group> &&
+    machine<typename B::machine, float> && machine<typename B::machine, bf16> && machine<typename B::machine, f16>;
+
+}  // namespace mpx

@@ -1,0 +1,118 @@
+#include <mpx_test.hpp>
+
+#include <atomic>
+#include <chrono>
+#include <cstddef>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include <mpx/host/group.hpp>
+
+using mpx::on_host::aborted;
+using mpx::on_host::group;
+using namespace std::chrono_literals;
+
+namespace {
+
+/// Runs f(rank) on its own thread for each rank.
+template <class F>
+void on_ranks(int ranks, F f) {
+  std::vector<std::thread> threads;
+  for (int rank = 0; rank < ranks; ++rank) threads.emplace_back([=] { f(rank); });
+  for (auto& t : threads) t.join();
+}
+
+}  // namespace
+
+TEST_CASE("no rank leaves a barrier before the last has come", "[host][group]") {
+  group g("all", 3, 10s);
+  std::atomic<int> arrived{0}, early{0};
+  on_ranks(3, [&](int rank) {
+    for (int round = 1; round <= 200; ++round) {
+      ++arrived;
+      g.barrier(rank);
+      if (arrived < 3 * round) ++early;
+      g.barrier(rank);
+    }
+  });
+  CHECK(early == 0);
+  CHECK(arrived == 600);
+}
+
+TEST_CASE("all_reduce gives every rank the sum in rank order, bit for bit", "[host][group]") {
+  // 1 + 2^-24 = 1 in f32, and again: (1 + e) + e = 1, but 1 + (e + e) = 1 + 2^-23.
+  for (std::size_t const n : {1u, 2u, 16u, 17u, 300u, 5000u}) {
+    float const parts[3] = {1.0f, 0x1p-24f, 0x1p-24f};
+    std::vector<std::vector<float>> data(3);
+    for (std::size_t r = 0; r < 3; ++r) {
+      data[r].assign(n, parts[r]);
+      data[r].back() = static_cast<float>(r + 1);
+    }
+    group g("tied", 3, 10s);
+    on_ranks(3, [&](int rank) { g.all_reduce(rank, data[static_cast<std::size_t>(rank)].data(), n); });
+    std::vector<float> expected(n, 1.0f);
+    expected.back() = 6.0f;
+    for (auto const& d : data) CHECK(d == expected);
+  }
+}
+
+TEST_CASE("all_reduce repeats, in f64 and over no elements too", "[host][group]") {
+  group g("tied", 2, 10s);
+  std::vector<std::vector<double>> data{std::vector<double>(100, 1.0), std::vector<double>(100, 2.0)};
+  on_ranks(2, [&](int rank) {
+    auto& mine = data[static_cast<std::size_t>(rank)];
+    for (int i = 0; i < 10; ++i) g.all_reduce(rank, mine.data(), mine.size());
+    g.all_reduce(rank, mine.data(), 0);
+  });
+  // The first sum is 3 everywhere; each of the nine others doubles it.
+  CHECK(data[0] == std::vector<double>(100, 3.0 * 512.0));
+  CHECK(data[1] == data[0]);
+}
+
+TEST_CASE("a rank that waits past the deadline says for how many", "[host][group]") {
+  group g("all", 2, 20ms);
+  try {
+    g.barrier(1);
+    FAIL("a barrier of 2 let 1 pass");
+  } catch (mpx::error const& e) {
+    CHECK(std::string(e.what()) ==
+          "barrier: rank 1 waits past the deadline (all): expected all ranks within 20 ms, got 1 of 2");
+  }
+}
+
+TEST_CASE("ranks that disagree on the number of elements all get an error", "[host][group]") {
+  group g("tied", 2, 10s);
+  std::vector<float> data(8, 1.0f), other(8, 1.0f);
+  std::atomic<int> errors{0};
+  on_ranks(2, [&](int rank) {
+    try {
+      g.all_reduce(rank, rank == 0 ? data.data() : other.data(), rank == 0 ? 8 : 7);
+    } catch (mpx::error const&) {
+      ++errors;
+    }
+  });
+  CHECK(errors == 2);
+  CHECK(data == std::vector<float>(8, 1.0f));
+}
+
+TEST_CASE("abort wakes all ranks; open makes the group new", "[host][group]") {
+  group g("all", 3, 10s);
+  std::atomic<int> woken{0};
+  on_ranks(3, [&](int rank) {
+    try {
+      if (rank == 2) {
+        std::this_thread::sleep_for(5ms);
+        g.abort();
+      }
+      g.barrier(rank);
+    } catch (aborted const&) {
+      ++woken;
+    }
+  });
+  CHECK(woken == 3);
+  g.open();
+  on_ranks(3, [&](int rank) { g.barrier(rank); });
+}
+
+TEST_CASE("a group needs a rank", "[host][group]") { CHECK_THROWS_AS(group("none", 0, 1s), mpx::error); }
