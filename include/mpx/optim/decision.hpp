@@ -3,8 +3,8 @@
 #pragma once
 
 #include <cmath>
-#include <concepts>
 
+#include <mpx/config/config.hpp>
 #include <mpx/policy/clipping.hpp>
 
 namespace mpx {
@@ -23,8 +23,20 @@ template <clipping_policy Clipping, class A>
   d.finite = std::isfinite(sum_of_squares) && std::isfinite(loss_sum);
   d.norm = static_cast<float>(std::sqrt(sum_of_squares)) / loss_scale;
   d.factor = 1.0f / loss_scale;
-  if constexpr (requires { { clipping.scale(d.norm) } -> std::same_as<float>; }) d.factor *= clipping.scale(d.norm);
+  if constexpr (clips_by_norm<Clipping>) d.factor *= clipping.scale(d.norm);
   return d;
 }
+
+/// What clipping does to one unscaled gradient element: nothing, unless the policy bounds elements.
+template <clipping_policy Clipping>
+struct element_bound {
+  Clipping clipping;
+
+  template <class A>
+  [[nodiscard]] MPX_HOST_DEVICE MPX_INLINE A operator()(A gradient) const {
+    if constexpr (clips_by_element<Clipping>) return static_cast<A>(clipping.element(static_cast<float>(gradient)));
+    else return gradient;
+  }
+};
 
 }  // namespace mpx

@@ -316,8 +316,8 @@ class pipeline {
       std::array<accumulate*, count> states{};
       for (std::size_t k = 0; k < count; ++k) states[k] = p.states + k * p.state_stride;
       processor.template update<typename Recipe::optimizer>(
-          constants_for(job_.optimizer, job_.constants, static_cast<int>(p.info->rank)), job_.clipping, p.master, p.weights,
-          p.gradient, states, p.info->count, static_cast<accumulate>(decision.factor));
+          constants_for(job_.optimizer, job_.constants, static_cast<int>(p.info->rank)), p.master, p.weights, p.gradient, states,
+          p.info->count, static_cast<accumulate>(decision.factor), element_bound<typename Recipe::clipping>{job_.clipping});
     });
   }
 
