@@ -113,17 +113,21 @@ concept embeds =
 /// What is done to one element at a time.
 template <class M, class T>
 concept transforms =
-    requires(M& m, T const* in, T* out, accumulator_t<T> const* wide, dropout_draw draw, std::size_t n) {
+    requires(M& m, T const* in, T* out, accumulator_t<T> const* wide, dropout_draw draw, std::size_t n, float* as_float,
+             std::int32_t* ids) {
       m.zero(out, n);
       m.copy(out, in, n);
       m.cast(out, wide, n);
+      m.widen(as_float, in, n);
+      m.fill_ids(ids, -1, n);
       m.add(out, in, n);
       m.template activation_forward<gelu>(out, in, n);
       m.template activation_backward<gelu>(out, in, in, n);
       m.dropout(out, in, draw, n, n, n);
     } ||
-    unsatisfied<"a machine offers zero, copy, cast, add, activation_forward<F>, activation_backward<F> and dropout", M,
-                T>();
+    unsatisfied<"a machine offers zero, copy, cast, widen, fill_ids, add, activation_forward<F>, "
+                "activation_backward<F> and dropout",
+                M, T>();
 
 /// Sums over rows and elements, in a fixed order.
 template <class M, class T>
@@ -131,10 +135,11 @@ concept reduces =
     requires(M& m, T const* in, T* out, accumulator_t<T> const* wide, accumulator_t<T>* sum, accumulator_t<T> factor,
              std::int32_t const* ids, std::size_t n) {
       m.column_sum(sum, in, n, n);
+      m.sum_pair(sum, sum, n);
       m.cross_entropy(sum, out, ids, n, n, factor, factor, true);
       { m.sum_of_squares(wide, n) } -> std::same_as<accumulator_t<T>>;
     } ||
-    unsatisfied<"a machine offers column_sum, cross_entropy and sum_of_squares", M, T>();
+    unsatisfied<"a machine offers column_sum, sum_pair, cross_entropy and sum_of_squares", M, T>();
 
 /// Executes all operations of a model whose tensors are of type T. One thread uses it.
 template <class M, class T>

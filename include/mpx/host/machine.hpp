@@ -2,6 +2,7 @@
 /// The host device that executes a model's operations: one thread, its oneDNN primitives and its workspace.
 #pragma once
 
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 
@@ -9,6 +10,7 @@
 #include <mpx/core/dtype.hpp>
 #include <mpx/host/attention.hpp>
 #include <mpx/host/gemm.hpp>
+#include <mpx/host/group.hpp>
 #include <mpx/host/rows.hpp>
 
 namespace mpx::on_host {
@@ -38,6 +40,23 @@ class machine : public row_operations {
                           T const* k, T const* v, std::int32_t const* lengths) {
     on_host::attention_backward(s, dq, dk, dv, dq_sum, delta, d_o, o, lse, q, k, v, lengths);
   }
+
+  /// Both become a[i] + b[i]: the same bits as a group of two ranks gives.
+  /// Shapes  a, b: [n]
+  template <class A>
+  void sum_pair(A* a, A* b, std::size_t n) {
+    void* const parts[] = {a, b};
+    sum_of_parts<A>(parts, 2, 0, n);
+  }
+
+  /// to[i] = float(from[i])
+  template <class T>
+  void widen(float* to, T const* from, std::size_t n) {
+    convert(to, from, n);
+  }
+
+  /// to[i] = id
+  void fill_ids(std::int32_t* to, std::int32_t id, std::size_t n) { std::fill(to, to + n, id); }
 
   /// What oneDNN and widened operands take beside the plan's memory. It grows at the first use of a shape.
   /// Units   bytes
