@@ -15,9 +15,12 @@ namespace detail {
 #if defined(__AVX512F__)
 inline constexpr std::size_t vector_bytes = 64;
 inline constexpr int block_rows = 8;  // of 32 registers: 8 x 2 sums, 2 of b
-#else
+#elif defined(__AVX__)
 inline constexpr std::size_t vector_bytes = 32;
 inline constexpr int block_rows = 4;  // of 16 registers: 4 x 2 sums, 2 of b
+#else
+inline constexpr std::size_t vector_bytes = 16;
+inline constexpr int block_rows = 4;
 #endif
 
 template <class A>
