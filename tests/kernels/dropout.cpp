@@ -1,0 +1,120 @@
+#include <mpx/kernels/dropout.hpp>
+
+#include <vector>
+
+#include <mpx/host/rows.hpp>
+#include <mpx_test.hpp>
+
+#include "numbers.hpp"
+
+using mpx::dropout_draw;
+using mpx::on_host::row_operations;
+
+namespace {
+
+constexpr mpx::kernels::random_words first = mpx::kernels::philox_words({1, 2, 3, 4}, 0x0123456789abcdefull);
+constexpr mpx::random_counter same = mpx::philox({1, 2, 3, 4}, 0x0123456789abcdefull);
+static_assert(first.a == same[0] && first.b == same[1] && first.c == same[2] && first.d == same[3]);
+
+constexpr dropout_draw draw{.key = 99, .step = 7, .first_sequence = 5, .rate = 0.25f};
+
+}  // namespace
+
+TEMPLATE_TEST_CASE("dropout keeps an element iff its word says so, and divides it by 1 - rate", "[kernels][dropout]",
+                   float, double, mpx::bf16, mpx::f16) {
+  using A = mpx::accumulator_t<TestType>;
+  for (std::size_t const width : {1, 2, 3, 4, 5, 15, 16, 17, 31, 33, 64, 67, 128}) {
+    std::size_t const sequences = 2, tokens = 3;
+    auto const x = mpx_test::numbers<TestType>(sequences * tokens * width, 1);
+    std::vector<TestType> y(x.size());
+    row_operations::dropout(y.data(), x.data(), draw, sequences, tokens, width);
+    for (std::size_t i = 0; i < x.size(); ++i) {
+      auto const channel = static_cast<std::uint32_t>(i % width);
+      auto const token = static_cast<std::uint32_t>(i / width % tokens);
+      auto const sequence = static_cast<std::uint32_t>(i / width / tokens);
+      auto const word = mpx::philox({channel / 4, token, 5 + sequence, 7}, 99)[channel % 4];
+      bool const kept = mpx::uniform(word) >= 0.25f;
+      A const factor = A(1) / A(0.75);
+      REQUIRE(static_cast<A>(y[i]) == (kept ? static_cast<A>(TestType(static_cast<A>(x[i]) * factor)) : A(0)));
+    }
+  }
+}
+
+TEST_CASE("a sequence has the same mask in any microbatch and with any padding", "[kernels][dropout]") {
+  std::size_t const width = 10;
+  std::vector<float> const ones(4 * 6 * width, 1.0f);
+  std::vector<float> whole(4 * 6 * width), alone(3 * width);
+  row_operations::dropout(whole.data(), ones.data(), draw, 4, 6, width);  // sequences 5 to 8, padded to 6 tokens
+
+  dropout_draw later = draw;
+  later.first_sequence = 7;
+  row_operations::dropout(alone.data(), ones.data(), later, 1, 3, width);  // sequence 7 alone, unpadded
+  for (std::size_t i = 0; i < alone.size(); ++i) REQUIRE(alone[i] == whole[2 * 6 * width + i]);
+}
+
+TEST_CASE("steps, keys and sequences have masks of their own", "[kernels][dropout]") {
+  std::vector<float> const ones(256, 1.0f);
+  auto const mask = [&](dropout_draw d) {
+    std::vector<float> y(256);
+    row_operations::dropout(y.data(), ones.data(), d, 1, 1, 256);
+    return y;
+  };
+  auto const usual = mask(draw);
+  dropout_draw step = draw, key = draw, sequence = draw;
+  step.step += 1;
+  key.key += 1ull << 40;  // the upper half of the key counts too
+  sequence.first_sequence += 1;
+  CHECK(mask(draw) == usual);
+  CHECK(mask(step) != usual);
+  CHECK(mask(key) != usual);
+  CHECK(mask(sequence) != usual);
+}
+
+TEST_CASE("dropout keeps a share of 1 - rate, and the mean", "[kernels][dropout]") {
+  std::size_t const n = 100000;
+  std::vector<float> const ones(n, 1.0f);
+  std::vector<float> y(n);
+  for (float const rate : {0.1f, 0.5f, 0.9f}) {
+    dropout_draw d = draw;
+    d.rate = rate;
+    row_operations::dropout(y.data(), ones.data(), d, 1, 100, 1000);
+    double kept = 0, sum = 0;
+    for (float const value : y) {
+      kept += value != 0.0f;
+      sum += value;
+    }
+    // The share's deviation is at most 0.5 / sqrt(n) = 0.0016; four of them are allowed.
+    CHECK(kept / n == Approx(1 - rate).margin(0.0064));
+    CHECK(sum / n == Approx(1).margin(0.0064 / (1 - rate)));
+  }
+}
+
+TEST_CASE("dropout is linear: its backward is itself", "[kernels][dropout]") {
+  auto x = mpx_test::numbers<double>(2 * 9, 2);
+  auto const dy = mpx_test::numbers<double>(2 * 9, 3);
+  std::vector<double> y(x.size()), dx(x.size());
+  auto const loss = [&] {
+    row_operations::dropout(y.data(), x.data(), draw, 1, 2, 9);
+    return mpx_test::dot(y, dy);
+  };
+  row_operations::dropout(dx.data(), dy.data(), draw, 1, 2, 9);
+  for (std::size_t i = 0; i < x.size(); ++i)
+    REQUIRE(dx[i] == Approx(mpx_test::slope(x, i, loss)).epsilon(1e-9).margin(1e-9));
+}
+
+TEST_CASE("dropout in place is dropout", "[kernels][dropout]") {
+  for (std::size_t const width : mpx_test::widths) {
+    auto x = mpx_test::numbers<mpx::bf16>(3 * width, 4);
+    std::vector<mpx::bf16> y(x.size());
+    row_operations::dropout(y.data(), x.data(), draw, 1, 3, width);
+    row_operations::dropout(x.data(), x.data(), draw, 1, 3, width);
+    for (std::size_t i = 0; i < x.size(); ++i) REQUIRE(x[i].bits == y[i].bits);
+  }
+}
+
+TEST_CASE("a rate of 0 copies every bit", "[kernels][dropout]") {
+  auto const x = mpx_test::numbers<float>(30, 5);
+  std::vector<float> y(30);
+  row_operations::dropout(y.data(), x.data(), dropout_draw{.key = 1}, 2, 3, 5);
+  CHECK(y == x);
+}
