@@ -38,7 +38,7 @@ void matches_golden(std::string const& name, double bound) {
   auto const golden = mpx::read_safetensors(std::string(MPX_GOLDEN_DIR) + '/' + name + ".safetensors");
   auto const after = mpx::read_safetensors(std::string(MPX_GOLDEN_DIR) + '/' + name + "_after_3.safetensors");
 
-  mpx::trainer<Model, recipe> trainer{{.clipping = {.max_norm = 1.0f}, .lr = {.warmup = 4}, .dropout = 0.0f}};
+  mpx::trainer<Model, recipe> trainer{{.clipping = {.max_norm = 1.0f}, .lr = {.warmup = 100}, .dropout = 0.0f}};
   std::size_t parameters = 0;
   for (auto const& t : golden.tensors)
     if (t.name.starts_with("initial/")) {
