@@ -101,7 +101,7 @@ MPX_HOST_DEVICE MPX_INLINE float erf(float x) {
 }
 MPX_HOST_DEVICE MPX_INLINE double erf(double x) { return std::erf(x); }
 
-/// 1 / (1 + e^-x), in (0, 1) for every finite x down to where e^-x overflows; 0 below.
+/// 1 / (1 + e^-x), from 0 (below -88.7, where e^-x overflows) to 1.
 MPX_HOST_DEVICE MPX_INLINE float sigmoid(float x) { return 1.0f / (1.0f + exp(-x)); }
 MPX_HOST_DEVICE MPX_INLINE double sigmoid(double x) { return 1.0 / (1.0 + std::exp(-x)); }
 
