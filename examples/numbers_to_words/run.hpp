@@ -95,7 +95,7 @@ int train_and_ask(options const& chosen, mpx::pair_dataset const& training, std:
   }
   double const share = 100.0 * static_cast<double>(right) / static_cast<double>(said.size());
   std::printf("\n  precision   devices   pairs   held out   loss     seconds   target tokens/s   exact match\n");
-  std::printf("  %-9s   %7zu   %5zu   %8zu   %.4f   %7.1f   %15.0f   %zu/%zu = %.1f %%\n", dtype(trainer), plan.device_count,
+  std::printf("  %-9s   %7zu   %5zu   %8zu   %.4f   %7.1f   %15.0f   %zu/%zu = %.1f %%\n", mpx::dtype_name<typename Recipe::precision::compute>, plan.device_count,
               training.size(), said.size(), last_loss, seconds, static_cast<double>(tokens) / seconds, right, said.size(), share);
   if (trainer.skipped_steps() > 0) std::printf("  %ld steps were skipped: their gradients were not finite\n", trainer.skipped_steps());
   if (!first_wrong.empty()) std::printf("  first mistake: %s\n", first_wrong.c_str());
@@ -106,11 +106,6 @@ int train_and_ask(options const& chosen, mpx::pair_dataset const& training, std:
     for (std::size_t i = 0; i < replies.size(); ++i) std::printf("  %s -> %s\n", questions[i].source.c_str(), replies[i].c_str());
   }
   return 0;
-}
-
-template <class Model, class Recipe, class Backend>
-char const* dtype(mpx::basic_trainer<Model, Recipe, Backend> const&) {
-  return mpx::dtype_name<typename Recipe::precision::compute>;
 }
 
 /// Every tenth of the user's pairs is held out; a file of fewer than ten keeps its last one.

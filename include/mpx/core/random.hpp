@@ -35,7 +35,7 @@ using random_counter = std::array<std::uint32_t, 4>;
   return z ^ (z >> 31);
 }
 
-/// A random word as a number in (0, 1), 24 bits fine.
+/// A random word as a number in (0, 1], 24 bits fine.
 [[nodiscard]] MPX_HOST_DEVICE constexpr float uniform(std::uint32_t word) {
   return (static_cast<float>(word >> 8) + 0.5f) * 0x1p-24f;
 }
