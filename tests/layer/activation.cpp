@@ -1,0 +1,63 @@
+// Activations and dropout.
+#include <mpx_test.hpp>
+
+#include "laws/layer.hpp"
+
+namespace {
+
+// The linear layer under "up" keeps a relu's inputs away from its kink.
+using all_activations =
+    test::tiny<mpx::section<"up", mpx::linear<8, 8>>, mpx::activation<mpx::relu, 8>, mpx::linear<8, 8>, mpx::activation<mpx::gelu, 8>,
+               mpx::linear<8, 8>, mpx::activation<mpx::gelu_tanh, 8>, mpx::linear<8, 8>, mpx::activation<mpx::silu, 8>>;
+using dropped_out = test::tiny<mpx::dropout<8>, mpx::linear<8, 8>, mpx::activation<mpx::gelu, 8>, mpx::dropout<8>>;
+
+}  // namespace
+
+TEST_CASE("the gradients before relu, gelu, gelu_tanh and silu are the central differences", "[layer][activation]") {
+  test::gradients_match<all_activations>(test::tiny_batch());
+  test::f32_follows_f64<all_activations>(test::tiny_batch(), 1e-5);
+}
+
+TEST_CASE("the gradients below dropout are the central differences under the same masks", "[layer][activation]") {
+  test::gradients_match<dropped_out>(test::tiny_batch(), {.dropout = 0.3f});
+}
+
+TEST_CASE("dropout changes the training loss, from step to step and from seed to seed, and never an evaluation",
+          "[layer][activation]") {
+  using trainer_type = mpx::trainer<dropped_out, test::still_recipe<test::f64_only>>;
+  auto const batch = test::tiny_batch();
+  trainer_type trainer{{.lr = {.peak = 0}, .seed = 5, .dropout = 0.3f}};
+  test::spread_parameters(trainer);
+  double const whole = trainer.evaluate(batch);
+  double const first = trainer.step(batch).loss, second = trainer.step(batch).loss;
+  CHECK(first != second);
+  CHECK(first != whole);
+  CHECK(trainer.evaluate(batch) == whole);
+
+  trainer_type same{{.lr = {.peak = 0}, .seed = 5, .dropout = 0.3f}}, other{{.lr = {.peak = 0}, .seed = 6, .dropout = 0.3f}};
+  test::spread_parameters(same);
+  test::spread_parameters(other);
+  CHECK(same.step(batch).loss == first);
+  CHECK(other.step(batch).loss != first);
+}
+
+TEST_CASE("two dropout layers do not share a mask", "[layer][activation]") {
+  // Dropping twice with one mask keeps half; with two masks a quarter. The kept share shows in which rows of the table
+  // have a gradient per channel: here one token, one position, so each channel is kept or not.
+  using twice = test::tiny<mpx::dropout<8>, mpx::dropout<8>>;
+  mpx::trainer<twice, test::still_recipe<test::f64_only>> trainer{{.lr = {.peak = 0}, .dropout = 0.5f}};
+  test::spread_parameters(trainer);
+  mpx::batch one{{1, {0, 1}}, {}, "one token"};
+  one.columns.push_back({"inputs", mpx::axis::target, false, {3}});
+  one.columns.push_back({"targets", mpx::axis::target, false, {4}});
+  one.columns.push_back({"target_lengths", mpx::axis::target, true, {1}});
+  int kept = 0;
+  constexpr int steps = 200;
+  for (int s = 0; s < steps; ++s) {
+    trainer.step(one);
+    for (double g : trainer.gradient("embedding.weight").subspan(3 * 8, 8)) kept += g != 0;
+  }
+  // 1600 draws of probability 1/4: 400, with a standard deviation of 17.
+  CHECK(kept > 400 - 5 * 17);
+  CHECK(kept < 400 + 5 * 17);
+}

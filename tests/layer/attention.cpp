@@ -1,0 +1,86 @@
+// Attention, causal, bidirectional and across.
+#include <mpx_test.hpp>
+
+#include <algorithm>
+#include <cstddef>
+#include <vector>
+
+#include "laws/layer.hpp"
+
+namespace {
+
+using causal = test::tiny<mpx::self_attention<8, 2, true>>;
+using bidirectional = test::tiny<mpx::self_attention<8, 2, false>>;
+using across = mpx::sequential<
+    mpx::section<"encoder", mpx::token_embedding<11, 8, "source", mpx::axis::source>,
+                 mpx::self_attention<8, 4, false, mpx::axis::source>, mpx::gives_as<"memory", mpx::layer_norm<8, mpx::axis::source>>>,
+    mpx::section<"decoder", mpx::token_embedding<13, 8, "inputs">, mpx::cross_attention<8, 2>, mpx::residual<mpx::cross_attention<8, 1>>,
+                 mpx::language_head<8, 13>, mpx::cross_entropy<13>>>;
+
+/// Replaces every id of a column behind its sequence's length.
+void change_padding(mpx::batch& batch, char const* ids, char const* lengths) {
+  auto const& valid = batch.find(lengths)->values;
+  for (auto& column : batch.columns)
+    if (column.label == ids) {
+      std::size_t const tokens = column.values.size() / valid.size();
+      for (std::size_t s = 0; s < valid.size(); ++s)
+        for (std::size_t t = static_cast<std::size_t>(valid[s]); t < tokens; ++t) {
+          auto& id = column.values[s * tokens + t];
+          id = (id + 1) % 11;
+        }
+    }
+}
+
+/// Replaces every id from position `first` on.
+void change_future(mpx::batch& batch, char const* ids, std::size_t tokens, std::size_t first) {
+  for (auto& column : batch.columns)
+    if (column.label == ids)
+      for (std::size_t i = 0; i < column.values.size(); ++i)
+        if (i % tokens >= first) column.values[i] = (column.values[i] + 1) % 11;
+}
+
+}  // namespace
+
+TEST_CASE("the gradients of causal self-attention are the central differences", "[layer][attention]") {
+  test::gradients_match<causal>(test::tiny_batch());
+}
+
+TEST_CASE("the gradients of bidirectional self-attention are the central differences", "[layer][attention]") {
+  test::gradients_match<bidirectional>(test::tiny_batch());
+}
+
+TEST_CASE("the gradients of an encoder and of cross-attention to it are the central differences", "[layer][attention]") {
+  test::gradients_match<across>(test::tiny_batch());
+  test::f32_follows_f64<across>(test::tiny_batch(), 1e-5);
+}
+
+TEST_CASE("a causal model's logits do not see later tokens", "[layer][attention]") {
+  mpx::trainer<causal, test::still_recipe<test::f64_only>> trainer{{.lr = {.peak = 0}, .dropout = 0}};
+  test::spread_parameters(trainer);
+  auto batch = test::tiny_batch();
+  for (auto& column : batch.columns)
+    if (column.label == "target_lengths") column.values = {3, 3, 3};  // logits behind the third token
+  auto const before = trainer.next_token_logits(batch);
+  auto later = batch, earlier = batch;
+  change_future(later, "inputs", 7, 3);
+  change_future(earlier, "inputs", 7, 2);
+  CHECK(trainer.next_token_logits(later) == before);
+  CHECK(trainer.next_token_logits(earlier) != before);
+}
+
+TEST_CASE("padded source tokens change neither the loss nor a gradient, not by a bit", "[layer][attention]") {
+  mpx::trainer<across, test::still_recipe<test::f64_only>> trainer{{.lr = {.peak = 0}, .dropout = 0}};
+  auto const names = test::spread_parameters(trainer);
+  auto const batch = test::tiny_batch();
+  auto padded = batch, seen = batch;
+  change_padding(padded, "source", "source_lengths");
+  change_future(seen, "source", 5, 0);
+
+  double const loss = trainer.step(batch).loss;
+  auto const table = trainer.gradient("encoder.embedding.weight"), query = trainer.gradient("decoder.cross_attention.query.weight");
+  std::vector<double> const table_before(table.begin(), table.end()), query_before(query.begin(), query.end());
+  CHECK(trainer.step(padded).loss == loss);
+  CHECK(std::equal(table.begin(), table.end(), table_before.begin()));
+  CHECK(std::equal(query.begin(), query.end(), query_before.begin()));
+  CHECK(trainer.step(seen).loss != loss);
+}

@@ -1,0 +1,40 @@
+// Dense layers, and that the law of gradients can fail.
+#include <mpx_test.hpp>
+
+#include <array>
+#include <cstddef>
+
+#include "laws/layer.hpp"
+
+namespace {
+
+/// y = 2 x, whose backward multiplies by 2.02.
+struct one_percent_off : mpx::layer_defaults {
+  using takes = mpx::message<mpx::stream<"x", 8>>;
+  using gives = takes;
+  static constexpr std::array<mpx::tensor_extent, 1> saves{{{mpx::axis::target, 8}}};
+  static constexpr bool keeps_input = true;
+
+  template <class C, class T>
+  static void forward(C const& c, T const*, T const*, T const* x, T* y, std::byte*) {
+    for (int i = 0; i < c.rows(mpx::axis::target) * 8; ++i) y[i] = 2 * x[i];
+  }
+  template <class C, class T, class A>
+  static void backward(C const& c, T const*, A*, T const*, T const* dy, T* dx, std::byte*) {
+    for (int i = 0; i < c.rows(mpx::axis::target) * 8; ++i) dx[i] = T(2.02) * dy[i];
+  }
+};
+
+}  // namespace
+
+TEST_CASE("the gradients of two linear layers and a head are the central differences", "[layer][linear]") {
+  using model = test::tiny<mpx::linear<8, 12>, mpx::linear<12, 8>>;
+  test::gradients_match<model>(test::tiny_batch());
+  test::f32_follows_f64<model>(test::tiny_batch(), 1e-5);
+}
+
+TEST_CASE("the law of gradients refuses a backward that is 1 % off", "[layer][linear]") {
+  auto const worst = test::compare_gradients<test::tiny<one_percent_off>>(test::tiny_batch());
+  CHECK(worst.where == "embedding.weight");  // the one parameter before it; the head's gradient is right
+  CHECK(worst.error == Approx(0.01).epsilon(0.2));
+}
