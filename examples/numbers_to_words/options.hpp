@@ -6,7 +6,7 @@
 #include <vector>
 
 struct options {
-  int epochs = 40;
+  int epochs = 60;
   std::size_t batch = 32;
   std::uint64_t seed = 1;
   int devices = 2;

@@ -59,7 +59,7 @@ int train_and_ask(options const& chosen, mpx::pair_dataset const& training, std:
     throw mpx::error({"question is too long", "--ask", "at most " + std::to_string(plan.capacity.tokens[0]) + " characters", "more"});
 
   std::cout << plan << '\n';
-  mpx::trainer<Model, Recipe> trainer{{.lr = {.warmup = 400}, .seed = chosen.seed}};
+  mpx::trainer<Model, Recipe> trainer{{.lr = {.factor = 0.5f, .warmup = 400}, .seed = chosen.seed}};
   auto const begin = std::chrono::steady_clock::now();
   std::size_t const steps = (training.size() + chosen.batch - 1) / chosen.batch * static_cast<std::size_t>(chosen.epochs);
   std::size_t step = 0, tokens = 0;
@@ -97,7 +97,7 @@ int train_and_ask(options const& chosen, mpx::pair_dataset const& training, std:
   std::printf("\n  precision   devices   pairs   held out   loss     seconds   target tokens/s   exact match\n");
   std::printf("  %-9s   %7zu   %5zu   %8zu   %.4f   %7.1f   %15.0f   %zu/%zu = %.1f %%\n", mpx::dtype_name<typename Recipe::precision::compute>, plan.device_count,
               training.size(), said.size(), last_loss, seconds, static_cast<double>(tokens) / seconds, right, said.size(), share);
-  if (trainer.skipped_steps() > 0) std::printf("  %ld steps were skipped: their gradients were not finite\n", trainer.skipped_steps());
+  if (trainer.skipped_steps() > 0) std::printf("  steps skipped because a gradient was not finite: %ld\n", trainer.skipped_steps());
   if (!first_wrong.empty()) std::printf("  first mistake: %s\n", first_wrong.c_str());
 
   if (!questions.empty()) {

@@ -9,15 +9,6 @@
 
 namespace mpx {
 
-namespace detail {
-
-template <std::size_t C, std::size_t H>
-struct attention_heads {
-  static_assert(H > 0 && C % H == 0, "mpx::attention requires its heads to divide its width");
-};
-
-}  // namespace detail
-
 /// Each token looks at all tokens of its sequence (bidirectional), or at those up to itself (Causal).
 ///   q, k, v = x Wqkv^T + b;  y = softmax(q k^T / sqrt(D)) v Wout^T + b
 /// Bidirectional attention masks padding by the feed "<axis>_lengths".
@@ -25,7 +16,8 @@ struct attention_heads {
 /// Source  Vaswani et al. 2017, arXiv:1706.03762, section 3.2
 template <std::size_t C, std::size_t H, bool Causal, axis Axis = axis::target, class Init = init::xavier_uniform,
           class OutInit = Init>
-struct self_attention : layer_defaults, private detail::attention_heads<C, H> {
+struct self_attention : layer_defaults {
+  static_assert(H > 0 && C % H == 0, "mpx::attention requires its heads to divide its width");
   static constexpr std::size_t width = C;
   static constexpr std::size_t heads = H;
   static constexpr bool causal = Causal;
@@ -55,7 +47,8 @@ struct self_attention : layer_defaults, private detail::attention_heads<C, H> {
 /// Shapes  x, y: [B, Tt, C]; memory: [B, Ts, C]; Wq: [C, C]; Wkv: [2C, C]; Wout: [C, C]
 /// Source  Vaswani et al. 2017, arXiv:1706.03762, section 3.2.3
 template <std::size_t C, std::size_t H, class Init = init::xavier_uniform>
-struct cross_attention : layer_defaults, private detail::attention_heads<C, H> {
+struct cross_attention : layer_defaults {
+  static_assert(H > 0 && C % H == 0, "mpx::attention requires its heads to divide its width");
   static constexpr std::size_t width = C;
   static constexpr std::size_t heads = H;
   using row_label = name<"cross_attention">;

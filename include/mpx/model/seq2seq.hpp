@@ -23,6 +23,28 @@ struct sinusoidal_embedding {
   using parameters = boost::hana::tuple<>;
 };
 
+namespace detail {
+
+template <class... Options>
+struct seq2seq_parts {
+  static constexpr std::size_t vs = option_v<source_vocabulary, 0, Options...>;
+  static constexpr std::size_t vt = option_v<target_vocabulary, 0, Options...>;
+  static constexpr std::size_t c = option_v<mpx::width, 0, Options...>;
+  static constexpr std::size_t t = option_v<mpx::context, 512, Options...>;
+  static_assert(vs > 0 && vt > 0 && c > 0,
+                "mpx::seq2seq requires its user to give mpx::source_vocabulary<V>, mpx::target_vocabulary<V> and mpx::width<C>");
+
+  using encoder = section<"encoder", sinusoidal_embedding<vs, c, t, "source", axis::source>,
+                          repeat<option_v<encoder_layers, 6, Options...>, encoder_block<Options...>>,
+                          gives_as<"memory", layer_norm<c, axis::source>>>;
+  using decoder = section<"decoder", sinusoidal_embedding<vt, c, t, "inputs", axis::target>,
+                          repeat<option_v<decoder_layers, 6, Options...>, decoder_block<Options...>>, layer_norm<c>,
+                          language_head<c, vt, parameter<"weight", shape<vt, c>, init::xavier_uniform>>, cross_entropy<vt>>;
+  using type = sequential<encoder, decoder>;
+};
+
+}  // namespace detail
+
 /// The Transformer of "Attention is all you need": an encoder whose output every decoder layer reads.
 ///   encoder.embedding  encoder.layers.0 ...  encoder.norm
 ///   decoder.embedding  decoder.layers.0 ...  decoder.norm  decoder.head  decoder.loss
@@ -31,27 +53,9 @@ struct sinusoidal_embedding {
 ///          pre_norm | post_norm
 /// Source  Vaswani et al. 2017, arXiv:1706.03762
 template <class... Options>
-struct seq2seq
-    : sequential<
-          section<"encoder",
-                  sinusoidal_embedding<option_v<source_vocabulary, 0, Options...>, option_v<mpx::width, 0, Options...>,
-                                       option_v<mpx::context, 512, Options...>, "source", axis::source>,
-                  repeat<option_v<encoder_layers, 6, Options...>, encoder_block<Options...>>,
-                  gives_as<"memory", layer_norm<option_v<mpx::width, 0, Options...>, axis::source>>>,
-          section<"decoder",
-                  sinusoidal_embedding<option_v<target_vocabulary, 0, Options...>, option_v<mpx::width, 0, Options...>,
-                                       option_v<mpx::context, 512, Options...>, "inputs", axis::target>,
-                  repeat<option_v<decoder_layers, 6, Options...>, decoder_block<Options...>>,
-                  layer_norm<option_v<mpx::width, 0, Options...>>,
-                  language_head<option_v<mpx::width, 0, Options...>, option_v<target_vocabulary, 0, Options...>,
-                                parameter<"weight",
-                                          shape<option_v<target_vocabulary, 0, Options...>, option_v<mpx::width, 0, Options...>>,
-                                          init::xavier_uniform>>,
-                  cross_entropy<option_v<target_vocabulary, 0, Options...>>>> {
-  static constexpr std::size_t width = option_v<mpx::width, 0, Options...>;
-  static constexpr std::size_t context = option_v<mpx::context, 512, Options...>;
-  static_assert(option_v<source_vocabulary, 0, Options...> > 0 && option_v<target_vocabulary, 0, Options...> > 0,
-                "mpx::seq2seq requires its user to give mpx::source_vocabulary<V> and mpx::target_vocabulary<V>");
+struct seq2seq : detail::seq2seq_parts<Options...>::type {
+  static constexpr std::size_t width = detail::seq2seq_parts<Options...>::c;
+  static constexpr std::size_t context = detail::seq2seq_parts<Options...>::t;
 };
 
 }  // namespace mpx

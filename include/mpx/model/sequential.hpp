@@ -19,13 +19,6 @@ struct produced {};
 template <class Stream>
 struct wanted {};
 
-template <class... Layers>
-struct sequential;
-template <fixed_string Name, class... Layers>
-struct section;
-template <std::size_t N, class Layer>
-struct repeat;
-
 namespace detail {
 
 template <class Last, class... Layers>
@@ -75,15 +68,12 @@ struct chain_takes<First, Rest...> {
   using type = typename First::takes;
 };
 
-template <class T>
-concept chainable = layer<T>;
-
 }  // namespace detail
 
 /// Layers applied in order; itself a layer.
 /// Shapes  takes what the first layer takes, gives what the last one gives
 /// Errors  compile time: names the first layer that rejects its input
-template <class... Layers>
+template <layer... Layers>
 struct sequential : private detail::layer_links<0, void, Layers...> {
   static_assert(sizeof...(Layers) > 0, "mpx::sequential requires its user to name at least one layer");
   using layers = boost::hana::tuple<Layers...>;
@@ -95,13 +85,13 @@ struct sequential : private detail::layer_links<0, void, Layers...> {
 };
 
 /// Layers under a name: "encoder" makes "encoder.layers.0" of the block "layers.0".
-template <fixed_string Name, class... Layers>
+template <fixed_string Name, layer... Layers>
 struct section : sequential<Layers...> {
   using label = name<Name>;
 };
 
 /// N layers of one type, each with parameters of its own. One type, one loop: depth costs no compile time.
-template <std::size_t N, class Layer>
+template <std::size_t N, layer Layer>
 struct repeat {
   static_assert(N > 0, "mpx::repeat requires its user to ask for at least one layer");
   static_assert(std::is_same_v<typename Layer::takes, typename Layer::gives>,
@@ -118,7 +108,7 @@ struct repeat {
 /// y = x + f(x), with f the layers in order.
 /// Shapes  f must give what it takes
 /// Source  He et al. 2015, arXiv:1512.03385
-template <class... Layers>
+template <layer... Layers>
 struct residual {
   using branch = sequential<Layers...>;
   static_assert(std::is_same_v<typename branch::takes, typename branch::gives>,
@@ -131,7 +121,7 @@ struct residual {
 };
 
 /// The layer's output under another name, which lives until its last reader.
-template <fixed_string Name, class Layer>
+template <fixed_string Name, layer Layer>
 struct gives_as {
   using body = Layer;
   using row_label = typename Layer::row_label;

@@ -5,6 +5,7 @@
 #include <array>
 #include <cstddef>
 #include <string_view>
+#include <type_traits>
 
 #include <mpx/plan/actions.hpp>
 #include <mpx/plan/partition.hpp>
@@ -25,6 +26,7 @@ template <class Name> struct stream_named {};
 template <class Name> struct rule_named {};
 template <class Name> struct parameter_named {};
 template <std::size_t Width> struct wanted_width {};
+template <std::size_t N> struct wanted_tokens {};
 template <std::size_t Width> struct produced_width {};  ///< 0: nobody writes it
 template <std::size_t N> struct given_microbatches {};
 template <std::size_t N> struct needed_microbatches {};
@@ -76,137 +78,164 @@ struct layer_text {
 template <class Model, class Recipe, std::size_t Row>
 using layer_named_t = layer_named<typename named<layer_text<Model, Recipe, Row>>::type>;
 
+// Each question about a plan has
+//   holds    the answer, a plain constant
+//   verdict  a checker with the facts as arguments, whose static_assert fails; only asked for where `holds` is false
 // --- streams ---------------------------------------------------------------------------------------------------------
-template <class Model, class Recipe>
-struct routes_of {
-  static constexpr auto broken = make_routing(layers_v<Model, Recipe>).broken;
-  static constexpr std::size_t none = layers_v<Model, Recipe>.size();
-};
-template <class Model, class Recipe>
-struct broken_stream_text {
-  static constexpr std::string_view text() {
-    constexpr auto& b = routes_of<Model, Recipe>::broken;
-    return b.unread ? b.produced.label : b.wanted.label;
-  }
-};
-
-template <class Layer, class Stream, class Wanted, class Produced, bool Read, bool Unread>
+template <class Layer, class Stream, class Wanted, class Produced, bool Unread>
 struct stream_link {
-  static_assert(Read, "mpx::sequential requires each stream that a layer reads to be written before it with the same shape");
-  static_assert(Unread, "mpx::sequential requires each stream that a layer writes to be read by a later layer");
-  static constexpr bool sound = Read && Unread;
+  static_assert(Unread, "mpx::sequential requires each stream that a layer reads to be written before it with the same shape");
+  static_assert(!Unread, "mpx::sequential requires each stream that a layer writes to be read by a later layer");
 };
-template <class Model, class Recipe, class R = routes_of<Model, Recipe>>
-using checked_streams =
-    stream_link<layer_named_t<Model, Recipe, R::broken.layer>,
-                stream_named<typename named<broken_stream_text<Model, Recipe>>::type>, wanted_width<R::broken.wanted.width>,
-                produced_width<R::broken.produced.width>, R::broken.layer == R::none || R::broken.unread, !R::broken.unread>;
+template <class Model, class Recipe>
+struct streams_meet {
+  static constexpr auto broken = make_routing(layers_v<Model, Recipe>).broken;
+  static constexpr bool holds = broken.layer == layers_v<Model, Recipe>.size();
+  static constexpr std::string_view text() { return broken.unread ? broken.produced.label : broken.wanted.label; }
+  using verdict = stream_link<layer_named_t<Model, Recipe, broken.layer>, stream_named<typename named<streams_meet>::type>,
+                              wanted_width<broken.wanted.width>, produced_width<broken.produced.width>, broken.unread>;
+};
 
 // --- where activations live ------------------------------------------------------------------------------------------
-template <class Layer, bool Ok>
+/// The first layer for which `faulty` is true; the number of layers where there is none.
+template <std::size_t N, class Faulty>
+constexpr std::size_t first_layer(std::array<layer_info, N> const& layers, Faulty faulty) {
+  std::size_t r = 0;
+  while (r < N && !faulty(layers[r])) ++r;
+  return r;
+}
+
+template <class Layer>
 struct input_home {
-  static_assert(Ok, "mpx::layer requires each layer that takes a stream to keep its input or to work in place");
-  static constexpr bool sound = Ok;
+  static_assert(!sizeof(Layer), "mpx::layer requires each layer that takes a stream to keep its input or to work in place");
 };
 template <class Model, class Recipe>
-struct homeless {
-  static constexpr std::size_t row = [] {
-    auto const& layers = layers_v<Model, Recipe>;
-    std::size_t r = 0;
-    while (r < layers.size() && (!layers[r].takes.exists() || layers[r].keeps_input || layers[r].in_place)) ++r;
-    return r;
-  }();
+struct inputs_have_a_home {
+  static constexpr std::size_t row = first_layer(layers_v<Model, Recipe>, [](layer_info const& layer) {
+    return layer.takes.exists() && !layer.keeps_input && !layer.in_place;
+  });
+  static constexpr bool holds = row == layers_v<Model, Recipe>.size();
+  using verdict = input_home<layer_named_t<Model, Recipe, row>>;
 };
 
-template <class Layer, class Tokens, bool Ok>
-struct table_holds {
-  static_assert(Ok, "mpx::microbatch_capacity requires its tokens to be at most the context that positions are known for");
-  static constexpr bool sound = Ok;
+template <class Layer>
+struct known_capacity {
+  static_assert(!sizeof(Layer),
+                "mpx::microbatch_capacity requires its user to give sequences and the tokens of each axis that the model uses");
 };
-template <std::size_t N> struct wanted_tokens {};
 template <class Model, class Recipe>
-struct long_sequence {
-  static constexpr std::size_t row = [] {
-    auto const& layers = layers_v<Model, Recipe>;
-    std::size_t r = 0;
-    while (r < layers.size() && static_cast<std::size_t>(Recipe::capacity.tokens_on(layers[r].gives.on)) <= layers[r].most_tokens) ++r;
-    return r;
-  }();
-  static constexpr std::size_t tokens =
-      row < layers_v<Model, Recipe>.size()
-          ? static_cast<std::size_t>(Recipe::capacity.tokens_on(layers_v<Model, Recipe>[row].gives.on)) : 0;
-  using type = table_holds<layer_named_t<Model, Recipe, row>, wanted_tokens<tokens>, row == layers_v<Model, Recipe>.size()>;
+struct capacity_is_known {
+  static constexpr std::size_t row = first_layer(layers_v<Model, Recipe>, [](layer_info const& layer) {
+    constexpr extents most = Recipe::capacity;
+    bool known = most.sequences > 0 && (!layer.gives.exists() || most.tokens_on(layer.gives.on) > 0);
+    for (auto const& f : layer.feeds) known = known && (f.label.empty() || most.tokens_on(f.on) > 0);
+    return !known;
+  });
+  static constexpr bool holds = row == layers_v<Model, Recipe>.size();
+  using verdict = known_capacity<layer_named_t<Model, Recipe, row>>;
+};
+
+template <class Layer, class Tokens>
+struct table_holds {
+  static_assert(!sizeof(Layer), "mpx::microbatch_capacity requires its tokens to be at most the context that positions are known for");
+};
+template <class Model, class Recipe>
+struct positions_are_known {
+  static constexpr std::size_t tokens_of(layer_info const& layer) {
+    return static_cast<std::size_t>(Recipe::capacity.tokens_on(layer.gives.on));
+  }
+  static constexpr std::size_t row = first_layer(
+      layers_v<Model, Recipe>, [](layer_info const& layer) { return tokens_of(layer) > layer.most_tokens; });
+  static constexpr bool holds = row == layers_v<Model, Recipe>.size();
+  static constexpr std::size_t tokens = holds ? 0 : tokens_of(layers_v<Model, Recipe>[holds ? 0 : row]);
+  using verdict = table_holds<layer_named_t<Model, Recipe, row>, wanted_tokens<tokens>>;
 };
 
 // --- placement -------------------------------------------------------------------------------------------------------
+/// A placement's rules, where it has any.
 template <class Placement>
-concept has_rules = requires { Placement::labels; };
+inline constexpr std::array<std::string_view, 0> labels_of{};
+template <class Placement>
+  requires requires { Placement::labels; }
+inline constexpr auto labels_of<Placement> = Placement::labels;
 
-/// The first layer that several rules name, and the first rule that names no layer.
+template <class Rule>
+struct known_rule {
+  static_assert(!sizeof(Rule), "mpx::place_at requires each rule to name a layer or section of the model");
+};
 template <class Model, class Recipe>
-struct rule_faults {
-  using placement = typename Recipe::placement;
-  static constexpr std::size_t none = layers_v<Model, Recipe>.size();
-  static constexpr std::size_t twice = [] {
-    if constexpr (has_rules<placement>) {
-      for (std::size_t r = 0; r < none; ++r) {
-        std::size_t hits = 0;
-        for (auto label : placement::labels) hits += layers_v<Model, Recipe>[r].name.within(label);
-        if (hits > 1) return r;
-      }
-    }
-    return none;
-  }();
-  static constexpr std::string_view unknown = [] {
-    if constexpr (has_rules<placement>) {
-      for (auto label : placement::labels) {
-        bool hit = false;
-        for (auto const& layer : layers_v<Model, Recipe>) hit = hit || layer.name.within(label);
-        if (!hit) return label;
-      }
-    }
-    return std::string_view{};
-  }();
-  static constexpr std::string_view text() { return unknown; }
-  static constexpr std::size_t unplaced = [] {
+struct rules_are_known {
+  static constexpr std::string_view text() {
+    for (auto label : labels_of<typename Recipe::placement>)
+      if (first_layer(layers_v<Model, Recipe>, [&](layer_info const& layer) { return layer.name.within(label); }) ==
+          layers_v<Model, Recipe>.size())
+        return label;
+    return {};
+  }
+  static constexpr bool holds = text().empty();
+  using verdict = known_rule<rule_named<typename named<rules_are_known>::type>>;
+};
+
+template <class Layer>
+struct placed_once {
+  static_assert(!sizeof(Layer), "mpx::place_at requires each layer to be named by one rule, not by several");
+};
+template <class Model, class Recipe>
+struct rules_do_not_overlap {
+  static constexpr std::size_t row = first_layer(layers_v<Model, Recipe>, [](layer_info const& layer) {
+    std::size_t hits = 0;
+    for (auto label : labels_of<typename Recipe::placement>) hits += layer.name.within(label);
+    return hits > 1;
+  });
+  static constexpr bool holds = row == layers_v<Model, Recipe>.size();
+  using verdict = placed_once<layer_named_t<Model, Recipe, row>>;
+};
+
+template <class Layer, bool ByRules>
+struct placed {
+  static_assert(!ByRules, "mpx::place_at requires each layer of the model to be named by a rule");
+  static_assert(ByRules, "mpx::recipe requires its placement to place every layer on a device");
+};
+template <class Model, class Recipe>
+struct layers_are_placed {
+  static constexpr std::size_t row = [] {
+    auto const& where = placement_v<Model, Recipe>;
     std::size_t r = 0;
-    while (r < none && placement_v<Model, Recipe>[r].placed()) ++r;
+    while (r < where.size() && where[r].placed()) ++r;
     return r;
   }();
-};
-
-template <class Rule, bool Ok>
-struct known_rule {
-  static_assert(Ok, "mpx::place_at requires each rule to name a layer or section of the model");
-  static constexpr bool sound = Ok;
-};
-template <class Layer, bool Ok>
-struct placed_once {
-  static_assert(Ok, "mpx::place_at requires each layer to be named by one rule, not by several");
-  static constexpr bool sound = Ok;
-};
-template <class Layer, bool Ok>
-struct placed {
-  static_assert(Ok, "mpx::recipe requires its placement to place every layer on a device");
-  static constexpr bool sound = Ok;
+  static constexpr bool holds = row == layers_v<Model, Recipe>.size();
+  using verdict = placed<layer_named_t<Model, Recipe, row>, !labels_of<typename Recipe::placement>.empty()>;
 };
 
 // --- schedule --------------------------------------------------------------------------------------------------------
-template <class Given, class Needed, bool Ok>
+template <class Given, class Needed>
 struct enough_microbatches {
-  static_assert(Ok, "mpx::recipe requires its pipeline schedule to have at least the microbatches that it needs for its stages");
-  static constexpr bool sound = Ok;
+  static_assert(!sizeof(Given),
+                "mpx::recipe requires its pipeline schedule to have at least the microbatches that it needs for its stages");
 };
-template <class Fault, class Stage, class Microbatch, bool Tasks, bool Ends>
-struct schedule_runs {
-  static_assert(Tasks, "mpx::pipeline_schedule requires each stage to run every forward once and then its backward once");
-  static_assert(Ends, "mpx::pipeline_schedule requires its stages to reach their end, but their sends and receives deadlock");
-  static constexpr bool sound = Tasks && Ends;
+template <class Model, class Recipe>
+struct microbatches_suffice {
+  using schedule = typename Recipe::schedule;
+  static constexpr std::size_t given = schedule::microbatches;
+  static constexpr std::size_t needed =
+      schedule::fewest_microbatches(static_cast<int>(count_stages(placement_v<Model, Recipe>)));
+  static constexpr bool holds = given >= needed;
+  using verdict = enough_microbatches<given_microbatches<given>, needed_microbatches<needed>>;
 };
 
+template <class Fault, class Stage, class Microbatch, bool Deadlock>
+struct schedule_runs {
+  static_assert(Deadlock, "mpx::pipeline_schedule requires each stage to run every forward once and then its backward once");
+  static_assert(!Deadlock, "mpx::pipeline_schedule requires its stages to reach their end, but their sends and receives deadlock");
+};
 template <class Model, class Recipe>
-struct dry_run {
-  static constexpr auto value = [] {
+struct schedule_ends {
+  struct outcome {
+    schedule_fault fault;
+    int stage, microbatch;
+  };
+  static constexpr outcome run = [] {
     constexpr auto& where = placement_v<Model, Recipe>;
     constexpr std::size_t S = count_stages(where);
     std::array<std::size_t, S> device_of_stage{};
@@ -218,12 +247,11 @@ struct dry_run {
     }
     // Devices are numbered by their first stage here: enough to tell whether the lists end.
     auto const lists = make_actions<typename Recipe::schedule, S>(device_of_stage, 2, cost, cost);
-    struct {
-      schedule_fault fault;
-      int stage, microbatch;
-    } out{lists.fault, lists.fault_stage, lists.fault_microbatch};
-    return out;
+    return outcome{lists.fault, lists.fault_stage, lists.fault_microbatch};
   }();
+  static constexpr bool holds = run.fault == schedule_fault::none;
+  using verdict = schedule_runs<fault<run.fault>, at_stage<run.stage>, at_microbatch<run.microbatch>,
+                                run.fault == schedule_fault::deadlock>;
 };
 
 // --- tied parameters -------------------------------------------------------------------------------------------------
@@ -270,114 +298,99 @@ constexpr std::array<tie, Ties> find_ties(std::array<layer_info, N> const& layer
   std::array<tie, Ties> ties{};
   if constexpr (Ties > 0) {
     std::size_t n = 0;
-    std::array<std::string_view, Ties> owners{};
+    std::array<parameter_info, Ties> copies{};
     each_parameter<Model>(layers, [&](std::size_t r, std::size_t k, parameter_info const& p) {
       if (p.tied_to.empty()) return;
       ties[n] = {r, k, N, 0, p.count};
-      owners[n++] = p.tied_to;
+      copies[n++] = p;
     });
     each_parameter<Model>(layers, [&](std::size_t r, std::size_t k, parameter_info const& p) {
       for (std::size_t i = 0; i < Ties; ++i)
-        if (p.tied_to.empty() && is_parameter(owners[i], layers[r].name, p.label)) {
+        if (p.tied_to.empty() && is_parameter(copies[i].tied_to, layers[r].name, p.label)) {
           ties[i].owner_layer = r;
           ties[i].owner_parameter = k;
-          if (p.count != ties[i].count) ties[i].count = 0;
+          if (p.rank != copies[i].rank || p.shape != copies[i].shape) ties[i].count = 0;
         }
     });
   }
   return ties;
 }
 
-template <class Copy, bool Found, bool Equal, bool Once>
+template <class Layer, class Parameter, bool Lost, bool Unequal>
 struct tie_holds {
-  static_assert(Found, "mpx::tied_parameter requires its user to name a parameter of the model in full");
-  static_assert(Equal, "mpx::tied_parameter requires both parameters to have the same shape");
-  static_assert(Once, "mpx::tied_parameter requires each parameter to be tied once, or its gradient would be summed twice");
-  static constexpr bool sound = Found && Equal && Once;
+  static_assert(!Lost, "mpx::tied_parameter requires its user to name a parameter of the model in full");
+  static_assert(Lost || !Unequal, "mpx::tied_parameter requires both parameters to have the same shape");
+  static_assert(Lost || Unequal,
+                "mpx::tied_parameter requires each parameter to be tied once, or its gradient would be summed twice");
 };
+template <class Model, class Recipe>
+struct ties_hold {
+  static constexpr auto& layers = layers_v<Model, Recipe>;
+  static constexpr std::size_t none = layers.size();
+  static constexpr auto ties = find_ties<Model, count_ties<Model>()>(layers);
+
+  static constexpr bool lost(tie const& t) { return t.owner_layer == none; }
+  static constexpr bool unequal(tie const& t) { return t.count == 0; }
+  static constexpr bool repeated(tie const& t) {
+    for (auto const& other : ties)
+      if (other.owner_layer == t.owner_layer && other.owner_parameter == t.owner_parameter)
+        return other.copy_layer != t.copy_layer || other.copy_parameter != t.copy_parameter;
+    return false;
+  }
+  static constexpr tie broken = [] {
+    for (auto const& t : ties)
+      if (lost(t) || unequal(t) || repeated(t)) return t;
+    return tie{none, 0, 0, 0, 0};
+  }();
+  static constexpr bool holds = broken.copy_layer == none;
+  static constexpr std::string_view text() {
+    std::string_view owner;
+    each_parameter<Model>(layers, [&](std::size_t r, std::size_t k, parameter_info const& p) {
+      if (r == broken.copy_layer && k == broken.copy_parameter) owner = p.tied_to;
+    });
+    return owner;
+  }
+  using verdict = tie_holds<layer_named_t<Model, Recipe, broken.copy_layer>, parameter_named<typename named<ties_hold>::type>,
+                            lost(broken), unequal(broken)>;
+};
+
+// --- all together ----------------------------------------------------------------------------------------------------
+struct no_fault {
+  struct verdict {};
+};
+
+/// The first question that does not hold. Those after it are not asked: they may have no answer.
+template <class First, class... Rest>
+constexpr auto first_fault() {
+  if constexpr (!First::holds) return std::type_identity<First>{};
+  else if constexpr (sizeof...(Rest) > 0) return first_fault<Rest...>();
+  else return std::type_identity<no_fault>{};
+}
 
 template <class Model, class Recipe>
-struct tie_faults {
-  static constexpr std::size_t none = layers_v<Model, Recipe>.size();
-  static constexpr auto ties = find_ties<Model, count_ties<Model>()>(layers_v<Model, Recipe>);
-  static constexpr std::size_t lost = [] {
-    for (auto const& t : ties)
-      if (t.owner_layer == none) return t.copy_layer;
-    return none;
-  }();
-  static constexpr std::size_t unequal = [] {
-    for (auto const& t : ties)
-      if (t.owner_layer != none && t.count == 0) return t.copy_layer;
-    return none;
-  }();
-  static constexpr std::size_t twice = [] {
-    for (std::size_t a = 0; a < ties.size(); ++a)
-      for (std::size_t b = 0; b < a; ++b)
-        if (ties[a].owner_layer == ties[b].owner_layer && ties[a].owner_parameter == ties[b].owner_parameter)
-          return ties[a].copy_layer;
-    return none;
-  }();
-  static constexpr std::size_t at = lost != none ? lost : unequal != none ? unequal : twice;
-  using type = tie_holds<layer_named_t<Model, Recipe, at>, lost == none, unequal == none, twice == none>;
-};
+using fault_of = typename decltype(first_fault<streams_meet<Model, Recipe>, inputs_have_a_home<Model, Recipe>,
+                                               capacity_is_known<Model, Recipe>, positions_are_known<Model, Recipe>,
+                                               ties_hold<Model, Recipe>, rules_are_known<Model, Recipe>,
+                                               rules_do_not_overlap<Model, Recipe>, layers_are_placed<Model, Recipe>,
+                                               microbatches_suffice<Model, Recipe>, schedule_ends<Model, Recipe>>())::type;
 
-// --- all together, one after the other: the first fault ends the questions, so that it is the first error printed --------
+/// Gives the verdict on the first fault, and no other error.
 template <class Model, class Recipe>
-struct verified {
-  using streams = checked_streams<Model, Recipe>;
-  static constexpr bool connected = [] {
-    if constexpr (!streams::sound) {
-      return false;
-    } else {
-      using homes = homeless<Model, Recipe>;
-      return input_home<layer_named_t<Model, Recipe, homes::row>, homes::row == layers_v<Model, Recipe>.size()>::sound &&
-             long_sequence<Model, Recipe>::type::sound && tie_faults<Model, Recipe>::type::sound;
-    }
-  }();
-  static constexpr bool on_devices = [] {
-    if constexpr (!connected) {
-      return false;
-    } else {
-      using faults = rule_faults<Model, Recipe>;
-      if constexpr (!known_rule<rule_named<typename named<faults>::type>, faults::unknown.empty()>::sound) return false;
-      else if constexpr (!placed_once<layer_named_t<Model, Recipe, faults::twice>, faults::twice == faults::none>::sound) return false;
-      else return placed<layer_named_t<Model, Recipe, faults::unplaced>, faults::unplaced == faults::none>::sound;
-    }
-  }();
-  static constexpr bool sound = [] {
-    if constexpr (!on_devices) {
-      return false;
-    } else {
-      using schedule = typename Recipe::schedule;
-      constexpr std::size_t needed =
-          schedule::fewest_microbatches(static_cast<int>(count_stages(placement_v<Model, Recipe>)));
-      if constexpr (!enough_microbatches<given_microbatches<schedule::microbatches>, needed_microbatches<needed>,
-                                         schedule::microbatches >= needed>::sound) {
-        return false;
-      } else {
-        constexpr auto run = dry_run<Model, Recipe>::value;
-        return schedule_runs<fault<run.fault>, at_stage<run.stage>, at_microbatch<run.microbatch>,
-                             run.fault == schedule_fault::none || run.fault == schedule_fault::deadlock,
-                             run.fault != schedule_fault::deadlock>::sound;
-      }
-    }
-  }();
+struct verified : fault_of<Model, Recipe>::verdict {
+  static constexpr bool sound = std::is_same_v<fault_of<Model, Recipe>, no_fault>;
 };
 
-template <class Name, bool Ok>
+template <class Layer, bool Known>
 struct known_layer {
-  static_assert(Ok, "mpx::device_of requires its user to name a layer of the model in full");
-  static constexpr bool sound = Ok;
+  static_assert(Known, "mpx::device_of requires its user to name a layer of the model in full");
 };
-
 template <class Model, class Recipe, class Name>
 struct named_layer {
   static constexpr std::size_t row = find_layer(layers_v<Model, Recipe>, Name::view());
+  static constexpr bool known = row != layers_v<Model, Recipe>.size();
   static constexpr device where() {
-    if constexpr (known_layer<layer_named<Name>, row != layers_v<Model, Recipe>.size()>::sound)
-      return placement_v<Model, Recipe>[row];
-    else
-      return {};
+    static_cast<void>(sizeof(known_layer<layer_named<Name>, known>));
+    return known ? placement_v<Model, Recipe>[known ? row : 0] : device{};
   }
 };
 

@@ -11,14 +11,21 @@
 
 namespace mpx {
 
+namespace detail {
+
+template <class T>
+inline constexpr bool computes_in =
+    std::same_as<T, float> || std::same_as<T, double> || std::same_as<T, bf16> || std::same_as<T, f16>;
+
+}  // namespace detail
+
 /// Names the type of weights, activations and products; everything that is summed up is `accumulator_t<compute>`.
 template <class T>
 concept precision_policy =
     requires {
       typename T::compute;
       { T::label } -> std::convertible_to<std::string_view>;
-      requires std::same_as<typename T::compute, float> || std::same_as<typename T::compute, double> ||
-                   std::same_as<typename T::compute, bf16> || std::same_as<typename T::compute, f16>;
+      requires detail::computes_in<typename T::compute>;
     } ||
     unsatisfied<"a precision policy offers `using compute = float`, `double`, `mpx::bf16` or `mpx::f16` and "
                 "`static constexpr std::string_view label`",

@@ -24,9 +24,10 @@ template <std::size_t N> using tokens = target_tokens<N>;  ///< T of a decoder-o
 
 namespace detail {
 
-template <class T, class... Tags>
+template <class T>
 struct capacity_tag {
   static constexpr bool known = false;
+  static constexpr void write(extents&) {}
 };
 template <std::size_t N>
 struct capacity_tag<sequences<N>> {
@@ -122,11 +123,17 @@ struct pick<Slot, Default, First, Rest...>
 template <slot Slot, class... Policies>
 inline constexpr bool at_most_once = (int{slot_of<Policies>() == Slot} + ... + 0) <= 1;
 
+/// f16 holds nothing smaller than 6e-8: gradients vanish in it unless the loss is scaled.
+template <class Precision, class LossScaling>
+inline constexpr bool gradients_vanish =
+    requires { requires std::same_as<typename Precision::compute, f16>; } && std::same_as<LossScaling, no_loss_scaling>;
+
 }  // namespace detail
 
 /// The policies of a run, in any order. Left out: one device, one microbatch, f32, no loss scaling, no clipping, a
 /// constant rate, adam. The microbatch capacity must be given.
-/// Errors  compile time: an argument that is no policy, a policy of the wrong form, two of one kind
+/// Errors  compile time: an argument that is no policy, a policy of the wrong form, two of one kind; f16 arithmetic
+///         without loss scaling
 template <class... Policies>
 struct recipe : private detail::checked_policy<Policies, detail::slot_of<Policies>()>... {
   using s = detail::slot;
@@ -146,6 +153,8 @@ struct recipe : private detail::checked_policy<Policies, detail::slot_of<Policie
   using capacity_policy = typename detail::pick<s::capacity, void, Policies...>::type;
   static_assert(!std::is_void_v<capacity_policy>,
                 "mpx::recipe requires its user to give mpx::microbatch_capacity<sequences<B>, tokens<T>>");
+  static_assert(!detail::gradients_vanish<precision, loss_scaling>,
+                "mpx::recipe requires f16 arithmetic to have loss scaling");
   static constexpr extents capacity = capacity_policy::capacity;
 
   /// The numbers of a run: none of them decides a type or a byte, so none needs compiling again.
