@@ -9,31 +9,31 @@
 
 namespace mpx {
 
-template <std::size_t V, std::size_t W, fixed_string Feed, axis Axis, bool Scaled, class Init>
-struct execution<token_embedding<V, W, Feed, Axis, Scaled, Init>> : no_constants {
-  using layer = token_embedding<V, W, Feed, Axis, Scaled, Init>;
-
+// Known by its members: nvcc never chooses a partial specialisation over a string argument.
+template <class Layer>
+  requires requires { typename Layer::feed_label; Layer::vocabulary; Layer::scaled; }
+struct execution<Layer> : no_constants {
   template <class C, class T>
   static void forward(C const& c, T const* weights, T const*, T const*, T* y, std::byte*) {
-    c.machine.embedding_forward(y, weights, ids(c), rows(c), W, factor<C>());
+    c.machine.embedding_forward(y, weights, ids(c), rows(c), Layer::width, factor<C>());
   }
   template <class C, class T, class A>
   static void backward(C const& c, T const*, A* gradients, T const*, T const* dy, T*, std::byte*) {
-    c.machine.embedding_backward(gradients, dy, ids(c), rows(c), W, factor<C>());
+    c.machine.embedding_backward(gradients, dy, ids(c), rows(c), Layer::width, factor<C>());
   }
 
  private:
   template <class C>
   static std::size_t rows(C const& c) {
-    return static_cast<std::size_t>(c.rows(Axis));
+    return static_cast<std::size_t>(c.rows(Layer::on));
   }
   template <class C>
   static std::int32_t const* ids(C const& c) {
-    return c.feed(layer::feed_label::view());
+    return c.feed(Layer::feed_label::view());
   }
   template <class C>
   static typename C::accumulate factor() {
-    return Scaled ? std::sqrt(static_cast<typename C::accumulate>(W)) : 1;
+    return Layer::scaled ? std::sqrt(static_cast<typename C::accumulate>(Layer::width)) : 1;
   }
 };
 
