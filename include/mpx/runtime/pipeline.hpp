@@ -9,7 +9,7 @@
 #include <exception>
 #include <memory>
 #include <mutex>
-#include <string>
+#include <span>
 #include <thread>
 #include <tuple>
 #include <utility>
@@ -114,7 +114,11 @@ class pipeline {
   }
 
   [[nodiscard]] links<Backend, S>& channels() { return links_; }
-  /// Bytes that each device's maths library and scratch took for themselves.
+  /// A device's one allocation. Not while a job runs.
+  [[nodiscard]] std::span<std::byte> arena(std::size_t device) {
+    return {devices_[device].arena.data(), devices_[device].arena.size()};
+  }
+  /// Bytes that a device's maths library holds beside the plan.
   [[nodiscard]] std::size_t workspace_bytes(std::size_t device) const { return devices_[device].processor.workspace_bytes(); }
 
  private:
