@@ -97,10 +97,11 @@ class basic_trainer {
     auto const p = find(full_name);
     return {p.gradient, p.info->count};
   }
-  /// Replaces a parameter's values; tied copies and compute-type copies follow.
+  /// Replaces a parameter's values; tied copies and compute-type copies follow, whichever holder is named.
   /// Errors  throws mpx::error when no parameter has this name, or its size is another one
   void set_parameter(std::string_view full_name, std::span<accumulate const> values) {
-    auto const p = find(full_name);
+    auto p = find(full_name);
+    if (!p.info->tied_to.empty()) p = find(p.info->tied_to);
     if (values.size() != p.info->count)
       throw error({"parameter has another size", std::string(full_name), std::to_string(p.info->count) + " values",
                    std::to_string(values.size())});
@@ -132,14 +133,19 @@ class basic_trainer {
 
   static std::string origin_of(batch const& data) { return data.origin.empty() ? "batch" : data.origin; }
 
-  /// Values of the padded feeds that are not padding: what the loss is divided by.
+  /// Values of the padded feeds that are not padding: what the loss is divided by, once however many stages read them.
   static std::size_t count_targets(batch const& data) {
     std::size_t tokens = 0;
+    for (auto const& column : data.columns)
+      if (is_padded(column.label) && data.find(column.label) == &column)
+        for (auto id : column.values) tokens += id >= 0;
+    return tokens;
+  }
+  static bool is_padded(std::string_view label) {
     for (auto const& stage : plan.stages)
       for (std::size_t k = 0; k < stage.feed_count; ++k)
-        if (stage.feeds[k].feed.padded)
-          for (auto id : data.find(stage.feeds[k].feed.label)->values) tokens += id >= 0;
-    return tokens;
+        if (stage.feeds[k].feed.label == label) return stage.feeds[k].feed.padded;
+    return false;
   }
 
   job_result run_forward(batch const& data, float* capture) {
