@@ -7,8 +7,10 @@
 #include <cstddef>
 #include <cstdint>
 #include <span>
+#include <string>
 #include <vector>
 
+#include <mpx/core/error.hpp>
 #include <mpx/core/random.hpp>
 #include <mpx/tensor/batch.hpp>
 
@@ -19,8 +21,11 @@ namespace mpx {
   return static_cast<std::int32_t>(std::max_element(logits.begin(), logits.end()) - logits.begin());
 }
 
-/// An id drawn from softmax(logits / temperature), by the word that (seed, position) gives.
+/// An id drawn from softmax(logits / temperature), by the word that (seed, position) gives; temperature 0 is greedy.
+/// Errors  throws mpx::error when the temperature is negative or no number
 [[nodiscard]] inline std::int32_t sample(std::span<float const> logits, float temperature, std::uint64_t seed, std::uint32_t position) {
+  if (!(temperature >= 0)) throw error({"bad temperature", "mpx::sample", "0 or more", std::to_string(temperature)});
+  if (temperature == 0) return greedy(logits);
   float const most = *std::max_element(logits.begin(), logits.end());
   std::vector<double> weight(logits.size());
   double sum = 0;
