@@ -32,31 +32,38 @@ template <class Trainer>
 std::vector<std::string> answers(Trainer& trainer, mpx::pair_dataset const& asked, int most_words) {
   std::vector<std::string> said;
   for (auto const& batch : asked.batches_in_order(largest_batch))
-    for (auto const& ids : mpx::decode_greedily(trainer, batch, mpx::tokenizer::sos, mpx::tokenizer::eos, most_words))
+    for (auto const& ids : mpx::decode_greedily(trainer, batch, mpx::tokenizer::sos, mpx::tokenizer::eos, most_words,
+                                                asked.target().size()))
       said.push_back(asked.target().decode(ids));
   return said;
+}
+
+inline void require_room(char const* what, mpx::pair_dataset const& pairs, std::size_t count, std::size_t most) {
+  if (count > most)
+    throw mpx::error({std::string("too many ") + what, pairs.origin(), "at most " + std::to_string(most), std::to_string(count)});
 }
 
 template <class Model, class Recipe>
 int train_and_ask(options const& chosen, mpx::pair_dataset const& training, std::vector<mpx::text_pair> const& held_out,
                   int most_words) {
-  auto const vocabulary_fits = [&](char const* side, mpx::tokenizer const& tokens, std::size_t most) {
-    if (tokens.size() > most)
-      throw mpx::error({"too many different tokens", training.origin() + ", " + side,
-                        "at most " + std::to_string(most), std::to_string(tokens.size())});
-  };
+  // Everything is looked at before anything is trained: a wrong line or question costs no time.
   constexpr auto& plan = mpx::plan_v<Model, Recipe>;
-  vocabulary_fits("source", training.source(), plan.stages[0].feeds[0].feed.limit);
-  vocabulary_fits("target", training.target(), mpx::trainer<Model, Recipe>::vocabulary());
-
-  // Questions are read before anything is trained: a wrong one costs no time.
-  std::vector<mpx::text_pair> questions;
-  for (auto const& text : chosen.ask) questions.push_back({text, training.target().token(mpx::tokenizer::eos + 1)});
-  auto const asked_of = [&](std::vector<mpx::text_pair> const& pairs, char const* origin) {
+  auto const asked_of = [&](std::vector<mpx::text_pair> const& pairs, std::string const& origin) {
     return mpx::pair_dataset(pairs, training.source(), training.target(), origin);
   };
-  if (!questions.empty() && asked_of(questions, "--ask").longest().tokens[0] > plan.capacity.tokens[0])
-    throw mpx::error({"question is too long", "--ask", "at most " + std::to_string(plan.capacity.tokens[0]) + " characters", "more"});
+  std::vector<mpx::text_pair> questions;
+  for (auto const& text : chosen.ask) questions.push_back({text, training.target().token(mpx::tokenizer::eos + 1)});
+  auto const held = asked_of(held_out, training.origin());
+  require_room("source tokens", training, training.source().size(), plan.stages[0].feeds[0].feed.limit);
+  require_room("target tokens", training, training.target().size(), mpx::trainer<Model, Recipe>::vocabulary());
+  for (auto const& pairs : {training, held}) {
+    require_room("characters in a source", pairs, pairs.longest().tokens[0], plan.capacity.tokens[0]);
+    require_room("words in a target", pairs, pairs.longest().tokens[1], plan.capacity.tokens[1]);
+  }
+  if (!questions.empty()) {
+    auto const asked = asked_of(questions, "--ask");
+    require_room("characters in a question", asked, asked.longest().tokens[0], plan.capacity.tokens[0]);
+  }
 
   std::cout << plan << '\n';
   mpx::trainer<Model, Recipe> trainer{{.lr = {.factor = 0.5f, .warmup = 400}, .seed = chosen.seed}};
@@ -84,7 +91,6 @@ int train_and_ask(options const& chosen, mpx::pair_dataset const& training, std:
   }
   double const seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
 
-  auto const held = asked_of(held_out, training.origin().c_str());
   auto const said = answers(trainer, held, most_words);
   std::size_t right = 0;
   std::string first_wrong;
@@ -108,11 +114,14 @@ int train_and_ask(options const& chosen, mpx::pair_dataset const& training, std:
   return 0;
 }
 
-/// Every tenth of the user's pairs is held out; a file of fewer than ten keeps its last one.
+/// Every tenth of the user's pairs is held out; of fewer than ten the last one, unless it is the only one.
 inline std::pair<std::vector<mpx::text_pair>, std::vector<mpx::text_pair>> split(std::vector<mpx::text_pair> const& pairs) {
   std::pair<std::vector<mpx::text_pair>, std::vector<mpx::text_pair>> parts;
   for (std::size_t i = 0; i < pairs.size(); ++i) (i % 10 == 9 ? parts.second : parts.first).push_back(pairs[i]);
-  if (parts.second.empty()) parts.second.push_back(pairs.back());
+  if (parts.second.empty()) {
+    parts.second.push_back(pairs.back());
+    if (pairs.size() > 1) parts.first.pop_back();
+  }
   return parts;
 }
 

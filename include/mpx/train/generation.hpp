@@ -36,11 +36,13 @@ namespace mpx {
   return static_cast<std::int32_t>(weight.size() - 1);
 }
 
-/// Answers of an encoder-decoder model to the sources of a batch, each token the likeliest one.
+/// Answers of an encoder-decoder model to the sources of a batch, each token the likeliest one among the first
+/// `known_tokens` ids (a model may have room for more than its tokenizer knows; 0: all of them).
 /// Shapes  one vector of ids for each sequence, without the begin and end tokens
 template <class Trainer>
 [[nodiscard]] std::vector<std::vector<std::int32_t>> decode_greedily(Trainer& trainer, batch const& sources, std::int32_t begin,
-                                                                     std::int32_t end, int most_tokens) {
+                                                                     std::int32_t end, int most_tokens,
+                                                                     std::size_t known_tokens = 0) {
   auto const n = static_cast<std::size_t>(sources.size.sequences);
   std::vector<std::vector<std::int32_t>> answers(n);
   std::vector<bool> ended(n);
@@ -60,7 +62,7 @@ template <class Trainer>
     bool all_ended = true;
     for (std::size_t s = 0; s < n; ++s) {
       if (ended[s]) continue;
-      std::int32_t const id = greedy({logits.data() + s * trainer.vocabulary(), trainer.vocabulary()});
+      std::int32_t const id = greedy({logits.data() + s * trainer.vocabulary(), known_tokens > 0 ? known_tokens : trainer.vocabulary()});
       if (id == end) ended[s] = true;
       else answers[s].push_back(id);
       all_ended = all_ended && ended[s];
