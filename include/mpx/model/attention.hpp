@@ -9,6 +9,16 @@
 
 namespace mpx {
 
+namespace detail {
+
+template <std::size_t C, std::size_t H>
+struct attention_heads {
+  static constexpr bool divide = H > 0 && C % H == 0;
+  static_assert(divide, "mpx::attention requires its heads to divide its width");
+};
+
+}  // namespace detail
+
 /// Each token looks at all tokens of its sequence (bidirectional), or at those up to itself (Causal).
 ///   q, k, v = x Wqkv^T + b;  y = softmax(q k^T / sqrt(D)) v Wout^T + b
 /// Bidirectional attention masks padding by the feed "<axis>_lengths".
@@ -17,7 +27,6 @@ namespace mpx {
 template <std::size_t C, std::size_t H, bool Causal, axis Axis = axis::target, class Init = init::xavier_uniform,
           class OutInit = Init>
 struct self_attention : layer_defaults {
-  static_assert(H > 0 && C % H == 0, "mpx::attention requires its heads to divide its width");
   static constexpr std::size_t width = C;
   static constexpr std::size_t heads = H;
   static constexpr bool causal = Causal;
@@ -41,6 +50,7 @@ struct self_attention : layer_defaults {
   static constexpr double flops(extents const& e) {
     return 2.0 * e.rows(Axis) * 4 * C * C + 4.0 * e.rows(Axis) * e.tokens_on(Axis) * C;
   }
+  using checked = decltype(verdict_on<detail::attention_heads<C, H>>());
 };
 
 /// Each target token looks at all source tokens of its sequence, through the stream "memory".
@@ -48,7 +58,6 @@ struct self_attention : layer_defaults {
 /// Source  Vaswani et al. 2017, arXiv:1706.03762, section 3.2.3
 template <std::size_t C, std::size_t H, class Init = init::xavier_uniform>
 struct cross_attention : layer_defaults {
-  static_assert(H > 0 && C % H == 0, "mpx::attention requires its heads to divide its width");
   static constexpr std::size_t width = C;
   static constexpr std::size_t heads = H;
   using row_label = name<"cross_attention">;
@@ -79,6 +88,7 @@ struct cross_attention : layer_defaults {
     return 2.0 * e.rows(axis::target) * 2 * C * C + 2.0 * e.rows(axis::source) * 2 * C * C +
            4.0 * e.rows(axis::target) * e.tokens_on(axis::source) * C;
   }
+  using checked = decltype(verdict_on<detail::attention_heads<C, H>>());
 };
 
 }  // namespace mpx

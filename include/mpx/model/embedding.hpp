@@ -40,12 +40,20 @@ struct learned_positions : layer_defaults {
   static constexpr bool in_place = true;
 };
 
+namespace detail {
+
+template <std::size_t C>
+struct even_width {
+  static_assert(C % 2 == 0, "mpx::sinusoidal_positions requires its width to be even");
+};
+
+}  // namespace detail
+
 /// y[t] = x[t] + table[t], with table[t, 2i] = sin(t / 10000^(2i/C)) and table[t, 2i+1] = cos of the same.
 /// Shapes  x, y: [B, T, C], table: [Context, C]; T is at most Context
 /// Source  Vaswani et al. 2017, arXiv:1706.03762, section 3.5
 template <std::size_t Context, std::size_t C, axis Axis = axis::target>
 struct sinusoidal_positions : layer_defaults {
-  static_assert(C % 2 == 0, "mpx::sinusoidal_positions requires its width to be even");
   static constexpr std::size_t most_tokens = Context;
   static constexpr std::size_t width = C;
   static constexpr axis on = Axis;
@@ -55,6 +63,7 @@ struct sinusoidal_positions : layer_defaults {
   using parameters = boost::hana::tuple<>;
   static constexpr bool in_place = true;
   static constexpr std::size_t constants = Context * C;
+  using checked = decltype(verdict_on<detail::even_width<C>>());
 };
 
 }  // namespace mpx

@@ -69,10 +69,9 @@ struct footprint<L> : detail::footprint_chain<typename L::layers> {};
 
 template <residual_layer L>
 struct footprint<L> : footprint<typename L::branch> {
+  static constexpr bool keeps_input = true;  // mpx::residual has seen to it
   static constexpr bool in_place = false;
   static constexpr bool gradient_replaces_input = false;
-  static_assert(footprint<typename L::branch>::keeps_input,
-                "mpx::residual requires its first layer to keep its input (dropout and positions work in place)");
 };
 
 /// Bytes of the stream that a message carries, at a given capacity; 0 when it carries none.

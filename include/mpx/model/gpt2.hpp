@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstddef>
+#include <type_traits>
 
 #include <mpx/model/cross_entropy.hpp>
 #include <mpx/model/embedding.hpp>
@@ -25,18 +26,24 @@ struct learned_embedding {
 
 namespace detail {
 
+template <std::size_t V, std::size_t C>
+struct gpt2_options {
+  static_assert(V > 0 && C > 0, "mpx::gpt2 requires its user to give mpx::vocabulary<V> and mpx::width<C>");
+};
+
 template <class... Options>
 struct gpt2_parts {
   static constexpr std::size_t v = option_v<mpx::vocabulary, 0, Options...>;
   static constexpr std::size_t c = option_v<mpx::width, 0, Options...>;
   static constexpr std::size_t n = option_v<mpx::layers, 12, Options...>;
   static constexpr std::size_t t = option_v<mpx::context, 1024, Options...>;
-  static_assert(v > 0 && c > 0, "mpx::gpt2 requires its user to give mpx::vocabulary<V> and mpx::width<C>");
   using head = std::conditional_t<has_option_v<untied, Options...>, language_head<c, v>,
                                   tied_language_head<c, v, "embedding.token.weight">>;
   using block =
       basic_transformer_block<true, axis::target, gelu_tanh, init::normal<20>, init::normal<20, 2 * n>, Options...>;
-  using type = sequential<learned_embedding<v, c, t>, repeat<n, block>, layer_norm<c>, head, cross_entropy<v>>;
+  using whole = sequential<learned_embedding<v, c, t>, repeat<n, block>, layer_norm<c>, head, cross_entropy<v>>;
+  using type = std::conditional_t<(v > 0 && c > 0), whole, sequential<no_layer>>;
+  using checked = decltype(verdict_on<gpt2_options<v, c>>());
 };
 
 }  // namespace detail

@@ -15,13 +15,21 @@
 
 namespace mpx {
 
+namespace detail {
+
+// One line each: compilers quote it in errors about what is inside a layer.
+template <class T> concept described = requires { typename T::takes; typename T::gives; typename T::parameters; };
+
+}  // namespace detail
+
 /// A layer description: an empty type that owns no memory and runs nothing.
+///   takes        message with the stream that the layer transforms, or with none
+///   gives        message with the stream that it writes, or with none
+///   parameters   boost::hana::tuple of parameters
 template <class T>
-concept layer = requires {
-  typename T::takes;       // message with the stream that the layer transforms, or with none
-  typename T::gives;       // message with the stream that it writes, or with none
-  typename T::parameters;  // boost::hana::tuple of parameters
-} || unsatisfied<"a layer says what it takes and gives (mpx::message) and its parameters (boost::hana::tuple)", T>();
+concept layer =
+    detail::described<T> ||
+    unsatisfied<"a layer says what it takes and gives (mpx::message) and its parameters (boost::hana::tuple)", T>();
 
 /// What a primitive layer leaves out has these values. Descriptions inherit from it and name what differs.
 struct layer_defaults {

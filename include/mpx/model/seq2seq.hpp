@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstddef>
+#include <type_traits>
 
 #include <mpx/model/cross_entropy.hpp>
 #include <mpx/model/embedding.hpp>
@@ -25,22 +26,29 @@ struct sinusoidal_embedding {
 
 namespace detail {
 
+template <std::size_t Vs, std::size_t Vt, std::size_t C>
+struct seq2seq_options {
+  static_assert(Vs > 0 && Vt > 0 && C > 0,
+                "mpx::seq2seq requires its user to give mpx::source_vocabulary<V>, mpx::target_vocabulary<V> and "
+                "mpx::width<C>");
+};
+
 template <class... Options>
 struct seq2seq_parts {
   static constexpr std::size_t vs = option_v<source_vocabulary, 0, Options...>;
   static constexpr std::size_t vt = option_v<target_vocabulary, 0, Options...>;
   static constexpr std::size_t c = option_v<mpx::width, 0, Options...>;
   static constexpr std::size_t t = option_v<mpx::context, 512, Options...>;
-  static_assert(vs > 0 && vt > 0 && c > 0,
-                "mpx::seq2seq requires its user to give mpx::source_vocabulary<V>, mpx::target_vocabulary<V> and mpx::width<C>");
 
   using encoder = section<"encoder", sinusoidal_embedding<vs, c, t, "source", axis::source>,
                           repeat<option_v<encoder_layers, 6, Options...>, encoder_block<Options...>>,
                           gives_as<"memory", layer_norm<c, axis::source>>>;
+  using head = language_head<c, vt, parameter<"weight", shape<vt, c>, init::xavier_uniform>>;
   using decoder = section<"decoder", sinusoidal_embedding<vt, c, t, "inputs", axis::target>,
-                          repeat<option_v<decoder_layers, 6, Options...>, decoder_block<Options...>>, layer_norm<c>,
-                          language_head<c, vt, parameter<"weight", shape<vt, c>, init::xavier_uniform>>, cross_entropy<vt>>;
-  using type = sequential<encoder, decoder>;
+                          repeat<option_v<decoder_layers, 6, Options...>, decoder_block<Options...>>, layer_norm<c>, head,
+                          cross_entropy<vt>>;
+  using type = std::conditional_t<(vs > 0 && vt > 0 && c > 0), sequential<encoder, decoder>, sequential<no_layer>>;
+  using checked = decltype(verdict_on<seq2seq_options<vs, vt, c>>());
 };
 
 }  // namespace detail

@@ -35,6 +35,15 @@ template <class Position, class Norm, class Layer, std::size_t C, axis Axis>
 using sub_layer = std::conditional_t<std::is_same_v<Position, pre_norm>, sequential<residual<Norm, Layer, dropout<C, Axis>>>,
                                      sequential<residual<Layer, dropout<C, Axis>>, Norm>>;
 
+namespace detail {
+
+template <std::size_t C>
+struct block_width {
+  static_assert(C > 0, "mpx::transformer_block requires its user to give mpx::width<C>");
+};
+
+}  // namespace detail
+
 /// Self-attention and mlp, each with its norm and residual.
 /// Options  width<C>, heads<H>, feed_forward<F> (4 C where left out), pre_norm | post_norm, and any of the types below
 template <bool Causal, axis Axis, class Activation, class Init, class OutInit, class... Options>
@@ -42,7 +51,6 @@ struct basic_transformer_block {
   static constexpr std::size_t c = option_v<width, 0, Options...>;
   static constexpr std::size_t h = option_v<heads, 1, Options...>;
   static constexpr std::size_t f = option_v<feed_forward, 4 * c, Options...>;
-  static_assert(c > 0, "mpx::transformer_block requires its user to give mpx::width<C>");
   using position = std::conditional_t<has_option_v<post_norm, Options...>, post_norm, pre_norm>;
   using norm = layer_norm<c, Axis>;
 
@@ -55,6 +63,7 @@ struct basic_transformer_block {
   using reads = typename body::reads;
   using feeds = typename body::feeds;
   using parameters = boost::hana::tuple<>;
+  using checked = decltype(verdict_on<detail::block_width<c>>());
 };
 
 /// A block of a decoder-only model: causal self-attention, mlp with the tanh gelu, GPT-2's initial values.
@@ -72,7 +81,6 @@ struct decoder_block {
   static constexpr std::size_t c = option_v<width, 0, Options...>;
   static constexpr std::size_t h = option_v<heads, 1, Options...>;
   static constexpr std::size_t f = option_v<feed_forward, 4 * c, Options...>;
-  static_assert(c > 0, "mpx::decoder_block requires its user to give mpx::width<C>");
   using position = std::conditional_t<has_option_v<post_norm, Options...>, post_norm, pre_norm>;
   using norm = layer_norm<c>;
 
@@ -85,6 +93,7 @@ struct decoder_block {
   using reads = typename body::reads;
   using feeds = typename body::feeds;
   using parameters = boost::hana::tuple<>;
+  using checked = decltype(verdict_on<detail::block_width<c>>());
 };
 
 }  // namespace mpx

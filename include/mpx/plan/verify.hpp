@@ -64,7 +64,7 @@ struct layer_text {
   static constexpr short_text text() {
     short_text out;
     if (Row < layers_v<Model, Recipe>.size()) {
-      auto const& n = layers_v<Model, Recipe>[Row].name;
+      auto const n = layers_v<Model, Recipe>[Row].name;
       out.add(n.path);
       if (n.index >= 0) {
         auto const digits = n.digits();
@@ -84,7 +84,8 @@ using layer_named_t = layer_named<typename named<layer_text<Model, Recipe, Row>>
 // --- streams ---------------------------------------------------------------------------------------------------------
 template <class Layer, class Stream, class Wanted, class Produced, bool Unread>
 struct stream_link {
-  static_assert(Unread, "mpx::sequential requires each stream that a layer reads to be written before it with the same shape");
+  static_assert(Unread,
+                "mpx::sequential requires each stream that a layer reads to be written before it with the same shape");
   static_assert(!Unread, "mpx::sequential requires each stream that a layer writes to be read by a later layer");
 };
 template <class Model, class Recipe>
@@ -92,8 +93,9 @@ struct streams_meet {
   static constexpr auto broken = make_routing(layers_v<Model, Recipe>).broken;
   static constexpr bool holds = broken.layer == layers_v<Model, Recipe>.size();
   static constexpr std::string_view text() { return broken.unread ? broken.produced.label : broken.wanted.label; }
-  using verdict = stream_link<layer_named_t<Model, Recipe, broken.layer>, stream_named<typename named<streams_meet>::type>,
-                              wanted_width<broken.wanted.width>, produced_width<broken.produced.width>, broken.unread>;
+  using verdict =
+      stream_link<layer_named_t<Model, Recipe, broken.layer>, stream_named<typename named<streams_meet>::type>,
+                  wanted_width<broken.wanted.width>, produced_width<broken.produced.width>, broken.unread>;
 };
 
 // --- where activations live ------------------------------------------------------------------------------------------
@@ -107,7 +109,8 @@ constexpr std::size_t first_layer(std::array<layer_info, N> const& layers, Fault
 
 template <class Layer>
 struct input_home {
-  static_assert(!sizeof(Layer), "mpx::layer requires each layer that takes a stream to keep its input or to work in place");
+  static_assert(!sizeof(Layer),
+                "mpx::layer requires each layer that takes a stream to keep its input or to work in place");
 };
 template <class Model, class Recipe>
 struct inputs_have_a_home {
@@ -121,7 +124,8 @@ struct inputs_have_a_home {
 template <class Layer>
 struct known_capacity {
   static_assert(!sizeof(Layer),
-                "mpx::microbatch_capacity requires its user to give sequences and the tokens of each axis that the model uses");
+                "mpx::microbatch_capacity requires its user to give sequences and the tokens of each axis that the "
+                "model uses");
 };
 template <class Model, class Recipe>
 struct capacity_is_known {
@@ -137,7 +141,8 @@ struct capacity_is_known {
 
 template <class Layer, class Tokens>
 struct table_holds {
-  static_assert(!sizeof(Layer), "mpx::microbatch_capacity requires its tokens to be at most the context that positions are known for");
+  static_assert(!sizeof(Layer),
+                "mpx::microbatch_capacity requires its tokens to be at most the context that positions are known for");
 };
 template <class Model, class Recipe>
 struct positions_are_known {
@@ -212,7 +217,8 @@ struct layers_are_placed {
 template <class Given, class Needed>
 struct enough_microbatches {
   static_assert(!sizeof(Given),
-                "mpx::recipe requires its pipeline schedule to have at least the microbatches that it needs for its stages");
+                "mpx::recipe requires its pipeline schedule to have at least the microbatches that it needs for its "
+                "stages");
 };
 template <class Model, class Recipe>
 struct microbatches_suffice {
@@ -226,8 +232,10 @@ struct microbatches_suffice {
 
 template <class Fault, class Stage, class Microbatch, bool Deadlock>
 struct schedule_runs {
-  static_assert(Deadlock, "mpx::pipeline_schedule requires each stage to run every forward once and then its backward once");
-  static_assert(!Deadlock, "mpx::pipeline_schedule requires its stages to reach their end, but their sends and receives deadlock");
+  static_assert(Deadlock,
+                "mpx::pipeline_schedule requires each stage to run every forward once and then its backward once");
+  static_assert(!Deadlock,
+                "mpx::pipeline_schedule requires its stages to reach their end, but their sends and receives deadlock");
 };
 template <class Model, class Recipe>
 struct schedule_ends {
@@ -350,8 +358,8 @@ struct ties_hold {
     });
     return owner;
   }
-  using verdict = tie_holds<layer_named_t<Model, Recipe, broken.copy_layer>, parameter_named<typename named<ties_hold>::type>,
-                            lost(broken), unequal(broken)>;
+  using verdict = tie_holds<layer_named_t<Model, Recipe, broken.copy_layer>,
+                            parameter_named<typename named<ties_hold>::type>, lost(broken), unequal(broken)>;
 };
 
 // --- all together ----------------------------------------------------------------------------------------------------

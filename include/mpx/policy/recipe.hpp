@@ -45,19 +45,24 @@ struct capacity_tag<target_tokens<N>> {
   static constexpr void write(extents& e) { e.tokens[1] = static_cast<int>(N); }
 };
 
+template <class... Sizes>
+struct capacity_tags {
+  static_assert((capacity_tag<Sizes>::known && ...),
+                "mpx::microbatch_capacity requires each argument to be sequences<N>, source_tokens<N>, target_tokens<N> "
+                "or tokens<N>, with N above 0");
+};
+
 }  // namespace detail
 
 /// The largest microbatch that memory is laid out for.
 template <class... Sizes>
 struct microbatch_capacity {
-  static_assert((detail::capacity_tag<Sizes>::known && ...),
-                "mpx::microbatch_capacity requires each argument to be sequences<N>, source_tokens<N>, target_tokens<N> "
-                "or tokens<N>, with N above 0");
   static constexpr extents capacity = [] {
     extents e;
     (detail::capacity_tag<Sizes>::write(e), ...);
     return e;
   }();
+  using checked = decltype(verdict_on<detail::capacity_tags<Sizes...>>());
 };
 
 namespace detail {
@@ -120,13 +125,35 @@ template <slot Slot, class Default, class First, class... Rest>
 struct pick<Slot, Default, First, Rest...>
     : std::conditional_t<slot_of<First>() == Slot, std::type_identity<First>, pick<Slot, Default, Rest...>> {};
 
-template <slot Slot, class... Policies>
-inline constexpr bool at_most_once = (int{slot_of<Policies>() == Slot} + ... + 0) <= 1;
+template <class... Policies>
+struct single_policies {
+  static constexpr bool single = [] {
+    std::array<slot, sizeof...(Policies)> const kinds{slot_of<Policies>()...};
+    for (std::size_t a = 0; a < kinds.size(); ++a)
+      for (std::size_t b = 0; b < a; ++b)
+        if (kinds[a] == kinds[b] && kinds[a] != slot::unknown) return false;
+    return true;
+  }();
+  static_assert(single, "mpx::recipe requires its user to give at most one policy of each kind");
+};
+
+/// Stands for the capacity where none is given.
+struct no_capacity {
+  static constexpr extents capacity{};
+};
+
+template <class Capacity>
+struct given_capacity {
+  static_assert(!std::same_as<Capacity, no_capacity>,
+                "mpx::recipe requires its user to give mpx::microbatch_capacity<sequences<B>, tokens<T>>");
+};
 
 /// f16 holds nothing smaller than 6e-8: gradients vanish in it unless the loss is scaled.
-template <class Precision, class LossScaling>
-inline constexpr bool gradients_vanish =
-    requires { requires std::same_as<typename Precision::compute, f16>; } && std::same_as<LossScaling, no_loss_scaling>;
+template <class Compute, class LossScaling>
+struct kept_gradients {
+  static_assert(!std::same_as<Compute, f16> || !std::same_as<LossScaling, no_loss_scaling>,
+                "mpx::recipe requires f16 arithmetic to have loss scaling");
+};
 
 }  // namespace detail
 
@@ -135,14 +162,8 @@ inline constexpr bool gradients_vanish =
 /// Errors  compile time: an argument that is no policy, a policy of the wrong form, two of one kind; f16 arithmetic
 ///         without loss scaling
 template <class... Policies>
-struct recipe : private detail::checked_policy<Policies, detail::slot_of<Policies>()>... {
+struct recipe {
   using s = detail::slot;
-  static_assert(detail::at_most_once<s::placement, Policies...> && detail::at_most_once<s::schedule, Policies...> &&
-                    detail::at_most_once<s::precision, Policies...> && detail::at_most_once<s::loss_scaling, Policies...> &&
-                    detail::at_most_once<s::clipping, Policies...> && detail::at_most_once<s::lr_schedule, Policies...> &&
-                    detail::at_most_once<s::optimizer, Policies...> && detail::at_most_once<s::capacity, Policies...>,
-                "mpx::recipe requires its user to give at most one policy of each kind");
-
   using placement = typename detail::pick<s::placement, place_all<>, Policies...>::type;
   using schedule = typename detail::pick<s::schedule, gpipe<microbatches<1>>, Policies...>::type;
   using precision = typename detail::pick<s::precision, f32_only, Policies...>::type;
@@ -150,11 +171,7 @@ struct recipe : private detail::checked_policy<Policies, detail::slot_of<Policie
   using clipping = typename detail::pick<s::clipping, no_clipping, Policies...>::type;
   using lr = typename detail::pick<s::lr_schedule, constant_rate, Policies...>::type;
   using optimizer = typename detail::pick<s::optimizer, adam, Policies...>::type;
-  using capacity_policy = typename detail::pick<s::capacity, void, Policies...>::type;
-  static_assert(!std::is_void_v<capacity_policy>,
-                "mpx::recipe requires its user to give mpx::microbatch_capacity<sequences<B>, tokens<T>>");
-  static_assert(!detail::gradients_vanish<precision, loss_scaling>,
-                "mpx::recipe requires f16 arithmetic to have loss scaling");
+  using capacity_policy = typename detail::pick<s::capacity, detail::no_capacity, Policies...>::type;
   static constexpr extents capacity = capacity_policy::capacity;
 
   /// The numbers of a run: none of them decides a type or a byte, so none needs compiling again.
@@ -168,6 +185,11 @@ struct recipe : private detail::checked_policy<Policies, detail::slot_of<Policie
     float label_smoothing = 0.0f;
     int deadline_ms = 60'000;  ///< a device that waits longer for another one gives up, with an error
   };
+
+  using formed = decltype((verdict_on<detail::checked_policy<Policies, detail::slot_of<Policies>()>>(), ...));
+  using single = decltype(verdict_on<detail::single_policies<Policies...>>());
+  using given = decltype(verdict_on<detail::given_capacity<capacity_policy>>());
+  using kept = decltype(verdict_on<detail::kept_gradients<typename precision::compute, loss_scaling>>());
 };
 
 }  // namespace mpx

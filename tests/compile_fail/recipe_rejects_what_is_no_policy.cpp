@@ -1,0 +1,8 @@
+// A model option where a policy belongs.
+// error: mpx::recipe requires each argument to be a policy: a placement \(assign\), schedule \(tasks\), precision \(compute\), loss scaling \(state\), clipping \(scale or element\), lr schedule \(rate\), optimizer \(states\) or microbatch_capacity
+// fact: checked_policy<mpx::width<32>
+#include <mpx/policy/recipe.hpp>
+
+#include <mpx/model/options.hpp>
+
+mpx::recipe<mpx::width<32>, mpx::microbatch_capacity<mpx::sequences<8>, mpx::tokens<16>>> run;

@@ -1,0 +1,24 @@
+// The second microbatch never goes back; the first one does twice.
+// error: mpx::pipeline_schedule requires each stage to run every forward once and then its backward once
+// fact: fault<[^>]*repeated>
+// fact: at_stage<0>
+// fact: at_microbatch<0>
+#include <mpx/model/cross_entropy.hpp>
+#include <mpx/model/embedding.hpp>
+#include <mpx/model/linear.hpp>
+#include <mpx/model/sequential.hpp>
+#include <mpx/plan/plan.hpp>
+
+struct forgetful {
+  static constexpr std::size_t microbatches = 2;
+  static constexpr std::size_t fewest_microbatches(int) { return 1; }
+  static constexpr std::array<mpx::task, 4> tasks(int, int) {
+    using enum mpx::work;
+    return {{{forward, 0}, {forward, 1}, {backward, 0}, {backward, 0}}};
+  }
+};
+
+using model = mpx::sequential<mpx::token_embedding<5, 8, "inputs">, mpx::linear<8, 5>, mpx::cross_entropy<5>>;
+using run = mpx::recipe<mpx::place_evenly<2>, forgetful,
+                        mpx::microbatch_capacity<mpx::sequences<8>, mpx::tokens<16>>>;
+constexpr auto& plan = mpx::plan_v<model, run>;
