@@ -25,7 +25,8 @@ namespace test {
 
 /// Layers between a table of 13 tokens and a head, 8 wide.
 template <class... Layers>
-using tiny = mpx::sequential<mpx::token_embedding<13, 8, "inputs">, Layers..., mpx::language_head<8, 13>, mpx::cross_entropy<13>>;
+using tiny = mpx::sequential<mpx::token_embedding<13, 8, "inputs">, Layers..., mpx::language_head<8, 13>,
+                             mpx::cross_entropy<13>>;
 
 /// Three sequences that do not fill the capacity: sources of at most 5 tokens, targets of at most 7, padded.
 inline mpx::batch tiny_batch() { return make_batch(3, 5, 7); }
@@ -42,18 +43,18 @@ using still_recipe =
     mpx::recipe<Placement, mpx::gpipe<mpx::microbatches<Microbatches>>, Precision, mpx::sgd, mpx::constant_rate,
                 mpx::microbatch_capacity<mpx::sequences<4>, mpx::source_tokens<8>, mpx::target_tokens<8>>>;
 
-/// Values that a step cannot tell from those of a trained model: weights whose rows keep an input's size, no vector zero.
-/// Biases under "up" stand 4 above or below zero: no difference crosses the kink of a relu behind them.
+/// Values that a step cannot tell from those of a trained model: weights whose rows keep an input's size, no vector
+/// zero. Biases under "up" stand 4 above or below zero: no difference crosses the kink of a relu behind them.
 inline double spread_value(std::string const& name, mpx::parameter_info const& p, std::size_t i) {
-  double const unit = 2 * mpx::uniform(mpx::philox({static_cast<std::uint32_t>(i), 0, 0, 0}, mpx::name_hash(name))[0]) - 1;
+  double const unit =
+      2 * mpx::uniform(mpx::philox({static_cast<std::uint32_t>(i), 0, 0, 0}, mpx::name_hash(name))[0]) - 1;
   if (p.rank > 1) return unit * std::sqrt(3.0 * static_cast<double>(p.shape[0]) / static_cast<double>(p.count));
   if (name.find("up.") != name.npos && name.ends_with("bias")) return (i % 2 ? 4 : -4) + 0.3 * unit;
   return p.mean + 0.3 * unit;
 }
 
 /// The names of the parameters that are not tied to another one, in the model's order.
-template <class Trainer>
-std::vector<std::string> spread_parameters(Trainer& trainer) {
+template <class Trainer> std::vector<std::string> spread_parameters(Trainer& trainer) {
   std::vector<std::string> names;
   trainer.each_parameter([&](std::string const& name, auto const& p) {
     if (!p.info->tied_to.empty()) return;
@@ -138,10 +139,9 @@ void gradients_match(mpx::batch const& batch, conditions const& under = {}, doub
   CHECK(worst.elements > 0);
 }
 
-/// Loss and every gradient in f32 agree with those in f64 to `bound`, gradients relative to the norm of all of them: where
-/// the terms of a gradient cancel, as those of a query's do, its own norm says nothing of what was rounded.
-template <class Model>
-void f32_follows_f64(mpx::batch const& batch, double bound = 1e-6) {
+/// Loss and every gradient in f32 agree with those in f64 to `bound`, gradients relative to the norm of all of them:
+/// where the terms of a gradient cancel, as those of a query's do, its own norm says nothing of what was rounded.
+template <class Model> void f32_follows_f64(mpx::batch const& batch, double bound = 1e-6) {
   mpx::trainer<Model, still_recipe<f64_only>> exact{{.lr = {.peak = 0}, .dropout = 0}};
   mpx::trainer<Model, still_recipe<mpx::f32_only>> rounded{{.lr = {.peak = 0}, .dropout = 0}};
   auto const names = spread_parameters(exact);

@@ -7,8 +7,9 @@ namespace {
 
 // The linear layer under "up" keeps a relu's inputs away from its kink.
 using all_activations =
-    test::tiny<mpx::section<"up", mpx::linear<8, 8>>, mpx::activation<mpx::relu, 8>, mpx::linear<8, 8>, mpx::activation<mpx::gelu, 8>,
-               mpx::linear<8, 8>, mpx::activation<mpx::gelu_tanh, 8>, mpx::linear<8, 8>, mpx::activation<mpx::silu, 8>>;
+    test::tiny<mpx::section<"up", mpx::linear<8, 8>>, mpx::activation<mpx::relu, 8>, mpx::linear<8, 8>,
+               mpx::activation<mpx::gelu, 8>, mpx::linear<8, 8>, mpx::activation<mpx::gelu_tanh, 8>, mpx::linear<8, 8>,
+               mpx::activation<mpx::silu, 8>>;
 using dropped_out = test::tiny<mpx::dropout<8>, mpx::linear<8, 8>, mpx::activation<mpx::gelu, 8>, mpx::dropout<8>>;
 
 }  // namespace
@@ -34,7 +35,8 @@ TEST_CASE("dropout changes the training loss, from step to step and from seed to
   CHECK(first != whole);
   CHECK(trainer.evaluate(batch) == whole);
 
-  trainer_type same{{.lr = {.peak = 0}, .seed = 5, .dropout = 0.3f}}, other{{.lr = {.peak = 0}, .seed = 6, .dropout = 0.3f}};
+  trainer_type same{{.lr = {.peak = 0}, .seed = 5, .dropout = 0.3f}},
+      other{{.lr = {.peak = 0}, .seed = 6, .dropout = 0.3f}};
   test::spread_parameters(same);
   test::spread_parameters(other);
   CHECK(same.step(batch).loss == first);

@@ -13,9 +13,10 @@ using causal = test::tiny<mpx::self_attention<8, 2, true>>;
 using bidirectional = test::tiny<mpx::self_attention<8, 2, false>>;
 using across = mpx::sequential<
     mpx::section<"encoder", mpx::token_embedding<11, 8, "source", mpx::axis::source>,
-                 mpx::self_attention<8, 4, false, mpx::axis::source>, mpx::gives_as<"memory", mpx::layer_norm<8, mpx::axis::source>>>,
-    mpx::section<"decoder", mpx::token_embedding<13, 8, "inputs">, mpx::cross_attention<8, 2>, mpx::residual<mpx::cross_attention<8, 1>>,
-                 mpx::language_head<8, 13>, mpx::cross_entropy<13>>>;
+                 mpx::self_attention<8, 4, false, mpx::axis::source>,
+                 mpx::gives_as<"memory", mpx::layer_norm<8, mpx::axis::source>>>,
+    mpx::section<"decoder", mpx::token_embedding<13, 8, "inputs">, mpx::cross_attention<8, 2>,
+                 mpx::residual<mpx::cross_attention<8, 1>>, mpx::language_head<8, 13>, mpx::cross_entropy<13>>>;
 
 /// Replaces every id of a column behind its sequence's length.
 void change_padding(mpx::batch& batch, char const* ids, char const* lengths) {
@@ -49,7 +50,8 @@ TEST_CASE("the gradients of bidirectional self-attention are the central differe
   test::gradients_match<bidirectional>(test::tiny_batch());
 }
 
-TEST_CASE("the gradients of an encoder and of cross-attention to it are the central differences", "[layer][attention]") {
+TEST_CASE("the gradients of an encoder and of cross-attention to it are the central differences",
+          "[layer][attention]") {
   test::gradients_match<across>(test::tiny_batch());
   test::f32_follows_f64<across>(test::tiny_batch());
 }
@@ -77,7 +79,8 @@ TEST_CASE("padded source tokens change neither the loss nor a gradient, not by a
   change_future(seen, "source", 5, 0);
 
   double const loss = trainer.step(batch).loss;
-  auto const table = trainer.gradient("encoder.embedding.weight"), query = trainer.gradient("decoder.cross_attention.query.weight");
+  auto const table = trainer.gradient("encoder.embedding.weight"),
+             query = trainer.gradient("decoder.cross_attention.query.weight");
   std::vector<double> const table_before(table.begin(), table.end()), query_before(query.begin(), query.end());
   CHECK(trainer.step(padded).loss == loss);
   CHECK(std::equal(table.begin(), table.end(), table_before.begin()));

@@ -17,8 +17,7 @@ struct times_side : mpx::layer_defaults {
   static constexpr std::array<mpx::tensor_extent, 1> saves{{{mpx::axis::target, 8}}};
   static constexpr bool keeps_input = true;
 
-  template <class C, class T>
-  static void forward(C const& c, T const*, T const*, T const* x, T* y, std::byte*) {
+  template <class C, class T> static void forward(C const& c, T const*, T const*, T const* x, T* y, std::byte*) {
     T const* const side = c.stream("side").value;
     for (int i = 0; i < c.rows(mpx::axis::target) * 8; ++i) y[i] = x[i] * side[i];
   }
@@ -36,18 +35,21 @@ struct times_side : mpx::layer_defaults {
 // The tokens' vectors have two readers (the layer that writes "side", and the first product), and so has "side".
 using two_readers = test::tiny<mpx::gives_as<"side", mpx::linear<8, 8>>, times_side, mpx::linear<8, 8>, times_side>;
 
-using residuals = test::tiny<mpx::residual<mpx::linear<8, 8>, mpx::residual<mpx::linear<8, 8>, mpx::activation<mpx::gelu, 8>>>,
-                             mpx::residual<mpx::layer_norm<8>>, mpx::mlp<8, 16, mpx::relu>>;
+using residuals =
+    test::tiny<mpx::residual<mpx::linear<8, 8>, mpx::residual<mpx::linear<8, 8>, mpx::activation<mpx::gelu, 8>>>,
+               mpx::residual<mpx::layer_norm<8>>, mpx::mlp<8, 16, mpx::relu>>;
 using pre_normed = test::tiny<mpx::transformer_block<mpx::width<8>, mpx::heads<2>>>;
 using post_normed = test::tiny<mpx::transformer_block<mpx::width<8>, mpx::heads<2>, mpx::post_norm>>;
 
 }  // namespace
 
-TEST_CASE("the gradients of residuals, nested ones too, and of an mlp are the central differences", "[layer][composition]") {
+TEST_CASE("the gradients of residuals, nested ones too, and of an mlp are the central differences",
+          "[layer][composition]") {
   test::gradients_match<residuals>(test::tiny_batch());
 }
 
-TEST_CASE("the gradients of a pre-norm block are the central differences, with dropout and without", "[layer][composition]") {
+TEST_CASE("the gradients of a pre-norm block are the central differences, with dropout and without",
+          "[layer][composition]") {
   test::gradients_match<pre_normed>(test::tiny_batch());
   test::gradients_match<pre_normed, mpx::place_all<>, 2>(test::tiny_batch(), {.dropout = 0.2f});
   test::f32_follows_f64<pre_normed>(test::tiny_batch());

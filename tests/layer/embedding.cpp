@@ -11,8 +11,9 @@ TEST_CASE("the gradients of a token table and of learned positions are the centr
 }
 
 TEST_CASE("the gradient of a scaled table below sinusoidal positions is the central difference", "[layer][embedding]") {
-  using model = mpx::sequential<mpx::token_embedding<13, 8, "inputs", mpx::axis::target, true>, mpx::sinusoidal_positions<16, 8>,
-                                mpx::layer_norm<8>, mpx::language_head<8, 13>, mpx::cross_entropy<13>>;
+  using model =
+      mpx::sequential<mpx::token_embedding<13, 8, "inputs", mpx::axis::target, true>, mpx::sinusoidal_positions<16, 8>,
+                      mpx::layer_norm<8>, mpx::language_head<8, 13>, mpx::cross_entropy<13>>;
   test::gradients_match<model>(test::tiny_batch());
   test::f32_follows_f64<model>(test::tiny_batch());
 }

@@ -18,7 +18,8 @@ TEST_CASE("the gradients of a gpt2 with tied weights are the central differences
 TEST_CASE("the gradients of a gpt2 are the central differences on three devices, where the tied table lives on two",
           "[layer][gpt2]") {
   using recipe = test::still_recipe<test::f64_only, mpx::place_evenly<3>>;
-  static_assert(mpx::device_of<test::small_gpt2, recipe, "embedding"> != mpx::device_of<test::small_gpt2, recipe, "head">);
+  static_assert(mpx::device_of<test::small_gpt2, recipe, "embedding"> !=
+                mpx::device_of<test::small_gpt2, recipe, "head">);
   test::gradients_match<test::small_gpt2, mpx::place_evenly<3>, 2>(text_batch());
 }
 

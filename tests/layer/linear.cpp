@@ -15,8 +15,7 @@ struct one_percent_off : mpx::layer_defaults {
   static constexpr std::array<mpx::tensor_extent, 1> saves{{{mpx::axis::target, 8}}};
   static constexpr bool keeps_input = true;
 
-  template <class C, class T>
-  static void forward(C const& c, T const*, T const*, T const* x, T* y, std::byte*) {
+  template <class C, class T> static void forward(C const& c, T const*, T const*, T const* x, T* y, std::byte*) {
     for (int i = 0; i < c.rows(mpx::axis::target) * 8; ++i) y[i] = 2 * x[i];
   }
   template <class C, class T, class A>

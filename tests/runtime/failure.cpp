@@ -47,8 +47,7 @@ struct fragile : mpx::layer_defaults {
   static constexpr std::array<mpx::tensor_extent, 1> saves{{{mpx::axis::target, 8}}};
   static constexpr bool keeps_input = true;
 
-  template <class C, class T>
-  static void forward(C const& c, T const*, T const*, T const* x, T* y, std::byte*) {
+  template <class C, class T> static void forward(C const& c, T const*, T const*, T const* x, T* y, std::byte*) {
     if (strikes(trouble::throws_in_forward)) throw std::domain_error("fragile: a forward went wrong");
     if (strikes(trouble::stalls_in_forward)) std::this_thread::sleep_for(1200ms);
     std::copy(x, x + c.rows(mpx::axis::target) * 8, y);
@@ -99,7 +98,8 @@ struct pair {
 
 }  // namespace
 
-TEST_CASE("what a layer throws on one of three devices comes out of step, and nothing has changed", "[runtime][failure]") {
+TEST_CASE("what a layer throws on one of three devices comes out of step, and nothing has changed",
+          "[runtime][failure]") {
   constexpr int deadline_ms = 20'000;
   pair p(deadline_ms);
   for (auto kind : {trouble::throws_in_forward, trouble::throws_in_backward})
@@ -136,7 +136,8 @@ TEST_CASE("a stage that stalls past the deadline ends the step with an error tha
       INFO(e.what());
       CHECK(e.details.what.find("past the deadline") != std::string::npos);
       // Either neighbour may be the first to lose patience.
-      bool const after = e.details.where == "x, stage 1 -> stage 2", before = e.details.where == "gradient of x, stage 1 -> stage 0";
+      bool const after = e.details.where == "x, stage 1 -> stage 2",
+                 before = e.details.where == "gradient of x, stage 1 -> stage 0";
       CHECK((after || before));
       CHECK(e.details.expected == "within 500 ms");
     }

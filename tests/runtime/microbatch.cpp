@@ -12,11 +12,12 @@
 
 namespace {
 
-using model = mpx::sequential<mpx::token_embedding<13, 8, "inputs">, mpx::self_attention<8, 2, false>, mpx::language_head<8, 13>,
-                              mpx::cross_entropy<13>>;
+using model = mpx::sequential<mpx::token_embedding<13, 8, "inputs">, mpx::self_attention<8, 2, false>,
+                              mpx::language_head<8, 13>, mpx::cross_entropy<13>>;
 template <std::size_t Parts, class... Policies>
-using in_parts = mpx::trainer<model, mpx::recipe<mpx::gpipe<mpx::microbatches<Parts>>, test::f64_only, mpx::sgd, Policies...,
-                                                 mpx::microbatch_capacity<mpx::sequences<6>, mpx::tokens<8>>>>;
+using in_parts =
+    mpx::trainer<model, mpx::recipe<mpx::gpipe<mpx::microbatches<Parts>>, test::f64_only, mpx::sgd, Policies...,
+                                    mpx::microbatch_capacity<mpx::sequences<6>, mpx::tokens<8>>>>;
 
 }  // namespace
 
@@ -32,7 +33,8 @@ TEST_CASE("split covers every sequence once, in order, in parts that differ by a
         fewest = std::min(fewest, part.size.sequences);
         most = std::max(most, part.size.sequences);
       }
-      if (next != sequences || fewest < 0 || most - fewest > 1) FAIL(sequences << " sequences in " << parts << " parts");
+      if (next != sequences || fewest < 0 || most - fewest > 1)
+        FAIL(sequences << " sequences in " << parts << " parts");
     }
   CHECK(mpx::split({5, {3, 5}}, 2, 3).first_sequence == 3);
   CHECK(mpx::split({2, {3, 5}}, 0, 4).size.sequences == 0);  // more parts than sequences: some are empty
@@ -50,7 +52,8 @@ TEST_CASE("a batch in many parts, empty ones too, has the loss and gradients of 
     for (char const* name : {"embedding.weight", "attention.qkv.weight", "head.weight"}) {
       auto const a = whole.gradient(name), b = parts.gradient(name);
       double off = 0, size = 0;
-      for (std::size_t i = 0; i < a.size(); ++i) off = std::max(off, std::abs(a[i] - b[i])), size = std::max(size, std::abs(a[i]));
+      for (std::size_t i = 0; i < a.size(); ++i)
+        off = std::max(off, std::abs(a[i] - b[i])), size = std::max(size, std::abs(a[i]));
       INFO(name);
       CHECK(size > 1e-6);
       CHECK(off <= 1e-13 * size);

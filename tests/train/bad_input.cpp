@@ -28,8 +28,7 @@ mpx::batch::column& column(mpx::batch& batch, std::string const& label) {
   throw std::logic_error("no column " + label);
 }
 
-template <class F>
-mpx::error::report refusal(F&& f) {
+template <class F> mpx::error::report refusal(F&& f) {
   try {
     f();
   } catch (mpx::error const& e) {
@@ -41,8 +40,7 @@ mpx::error::report refusal(F&& f) {
 }
 
 /// The error of a batch that `spoil` has changed; the same whether it is trained on or evaluated.
-template <class F>
-mpx::error::report refusal_of(trainer_type& trainer, F&& spoil) {
+template <class F> mpx::error::report refusal_of(trainer_type& trainer, F&& spoil) {
   auto batch = good();
   spoil(batch);
   auto const before = test::all_bytes(trainer);
@@ -72,10 +70,10 @@ TEST_CASE("a bad batch is refused with its sample, feed and position, and traini
   untroubled.step(good());
 
   // columns
-  check(refusal_of(trainer, [](auto& b) { column(b, "source").label = "sources"; }), "feed is missing", "pairs.tsv, feed source",
-        "a column of this name", "none");
-  check(refusal_of(trainer, [](auto& b) { column(b, "targets").label.clear(); }), "feed is missing", "pairs.tsv, feed targets",
-        "a column of this name", "none");
+  check(refusal_of(trainer, [](auto& b) { column(b, "source").label = "sources"; }), "feed is missing",
+        "pairs.tsv, feed source", "a column of this name", "none");
+  check(refusal_of(trainer, [](auto& b) { column(b, "targets").label.clear(); }), "feed is missing",
+        "pairs.tsv, feed targets", "a column of this name", "none");
   check(refusal_of(trainer, [](auto& b) { column(b, "inputs").values.pop_back(); }), "feed has another size",
         "pairs.tsv, feed inputs", "21 values", "20");
   check(refusal_of(trainer, [](auto& b) { column(b, "source_lengths").values.push_back(1); }), "feed has another size",
@@ -96,8 +94,10 @@ TEST_CASE("a bad batch is refused with its sample, feed and position, and traini
         "pairs.tsv, sample 2, feed target_lengths", "1 to 7", "8");
 
   // sizes
-  check(refusal_of(trainer, [](auto& b) { b.size.sequences = 0; }), "empty batch", "pairs.tsv", "at least 1 sequence", "0");
-  check(refusal_of(trainer, [](auto& b) { b.size.sequences = -3; }), "empty batch", "pairs.tsv", "at least 1 sequence", "-3");
+  check(refusal_of(trainer, [](auto& b) { b.size.sequences = 0; }), "empty batch", "pairs.tsv", "at least 1 sequence",
+        "0");
+  check(refusal_of(trainer, [](auto& b) { b.size.sequences = -3; }), "empty batch", "pairs.tsv", "at least 1 sequence",
+        "-3");
   check(refusal_of(trainer, [](auto& b) { b = test::make_batch(5, 5, 7), b.origin = "big.tsv"; }),
         "batch is larger than the capacity", "big.tsv", "at most 4 sequences (2 microbatches of 2)", "5");
   check(refusal_of(trainer, [](auto& b) { b = test::make_batch(3, 9, 7), b.origin = "long.tsv"; }),
@@ -106,8 +106,8 @@ TEST_CASE("a bad batch is refused with its sample, feed and position, and traini
         "sequence does not fit the capacity", "batch, feed inputs", "1 to 8 tokens", "0");
 
   // targets
-  check(refusal_of(trainer, [](auto& b) { column(b, "targets").values.assign(21, -1); }), "no target tokens", "pairs.tsv",
-        "at least one target that is not padding", "none");
+  check(refusal_of(trainer, [](auto& b) { column(b, "targets").values.assign(21, -1); }), "no target tokens",
+        "pairs.tsv", "at least one target that is not padding", "none");
 
   for (int s = 0; s < 2; ++s) {
     auto const after = trainer.step(good()), expected = untroubled.step(good());

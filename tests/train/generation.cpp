@@ -13,14 +13,14 @@ namespace {
 
 using ids = std::vector<std::int32_t>;
 
-template <std::size_t Rows, std::size_t Columns>
-struct matrix : std::vector<float> {
+template <std::size_t Rows, std::size_t Columns> struct matrix : std::vector<float> {
   matrix() : std::vector<float>(Rows * Columns) {}
   float& operator()(std::size_t row, std::size_t column) { return (*this)[row * Columns + column]; }
 };
 
 // Counts: the head gives token t + 1 to the vector of token t. Context 4.
-using counting = mpx::sequential<mpx::token_embedding<10, 16, "inputs">, mpx::language_head<16, 10>, mpx::cross_entropy<10>>;
+using counting =
+    mpx::sequential<mpx::token_embedding<10, 16, "inputs">, mpx::language_head<16, 10>, mpx::cross_entropy<10>>;
 using counting_trainer =
     mpx::trainer<counting, mpx::recipe<mpx::microbatch_capacity<mpx::sequences<1>, mpx::tokens<4>>>>;
 
@@ -34,14 +34,16 @@ void count_up(counting_trainer& trainer, float certainty) {
   trainer.set_parameter("head.weight", head);
 }
 
-// Answers with the source's one token, then ends. Channels 0 to 7 say which source token it was, 8 that the answer has begun.
+// Answers with the source's one token, then ends. Channels 0 to 7 say which source token it was, 8 that the answer has
+// begun.
 constexpr std::int32_t begin = 0, end = 1;
 using echo = mpx::sequential<
     mpx::section<"encoder", mpx::gives_as<"memory", mpx::token_embedding<8, 16, "source", mpx::axis::source>>>,
-    mpx::section<"decoder", mpx::token_embedding<8, 16, "inputs">, mpx::section<"echo", mpx::residual<mpx::cross_attention<16, 1>>>,
-                 mpx::language_head<16, 8>, mpx::cross_entropy<8>>>;
-using echo_trainer =
-    mpx::trainer<echo, mpx::recipe<mpx::microbatch_capacity<mpx::sequences<4>, mpx::source_tokens<3>, mpx::target_tokens<5>>>>;
+    mpx::section<"decoder", mpx::token_embedding<8, 16, "inputs">,
+                 mpx::section<"echo", mpx::residual<mpx::cross_attention<16, 1>>>, mpx::language_head<16, 8>,
+                 mpx::cross_entropy<8>>>;
+using echo_trainer = mpx::trainer<
+    echo, mpx::recipe<mpx::microbatch_capacity<mpx::sequences<4>, mpx::source_tokens<3>, mpx::target_tokens<5>>>>;
 
 void set_echo(echo_trainer& trainer) {
   matrix<8, 16> source, inputs, head;
@@ -86,7 +88,8 @@ TEST_CASE("sample draws each token as often as softmax(logits / temperature) say
   CHECK(warm[3] + cold[3] == 0);
 }
 
-TEST_CASE("sample depends on seed and position alone; temperature 0 is greedy, less is refused", "[train][generation]") {
+TEST_CASE("sample depends on seed and position alone; temperature 0 is greedy, less is refused",
+          "[train][generation]") {
   std::vector<float> const logits{1, 1, 1, 1, 1, 1, 1, 1};
   ids first, again, other;
   for (std::uint32_t i = 0; i < 32; ++i) {
@@ -119,7 +122,8 @@ TEST_CASE("continue_text repeats itself for the same seed and differs for anothe
 TEST_CASE("continue_text refuses an empty prompt and a token that the model does not know", "[train][generation]") {
   counting_trainer trainer;
   CHECK_THROWS_WITH(mpx::continue_text(trainer, {}, 1, 1.0f, 1), Catch::Contains("prompt, feed inputs"));
-  CHECK_THROWS_WITH(mpx::continue_text(trainer, {2, 10}, 1, 1.0f, 1), Catch::Contains("prompt, sample 0, feed inputs, position 1"));
+  CHECK_THROWS_WITH(mpx::continue_text(trainer, {2, 10}, 1, 1.0f, 1),
+                    Catch::Contains("prompt, sample 0, feed inputs, position 1"));
 }
 
 TEST_CASE("decode_greedily answers each source until its end, or the most tokens", "[train][generation]") {

@@ -41,9 +41,11 @@ TEST_CASE("a loss scale that overflows f16 skips every step and changes no param
   CHECK(test::all_bytes(trainer) == before);
 }
 
-TEST_CASE("a dynamic loss scale halves until f16 holds the gradients; the first update is then step 1", "[train][skip]") {
-  trained<mpx::f16_mixed, mpx::dynamic_loss_scaling> trainer{
-      {.lr = {.peak = 0.1f, .warmup = 10, .total = 100}, .loss_scaling = {.initial_scale = 0x1p24f, .interval = 2}, .dropout = 0}};
+TEST_CASE("a dynamic loss scale halves until f16 holds the gradients; the first update is then step 1",
+          "[train][skip]") {
+  trained<mpx::f16_mixed, mpx::dynamic_loss_scaling> trainer{{.lr = {.peak = 0.1f, .warmup = 10, .total = 100},
+                                                              .loss_scaling = {.initial_scale = 0x1p24f, .interval = 2},
+                                                              .dropout = 0}};
   auto const before = test::all_bytes(trainer);
   float scale = 0x1p24f;
   auto report = trainer.step(text());

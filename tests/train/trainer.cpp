@@ -22,8 +22,8 @@ using capacity = mpx::microbatch_capacity<mpx::sequences<4>, mpx::tokens<8>>;
 
 // A table that is also the head, two linear layers, dropout between them.
 struct model : mpx::sequential<mpx::token_embedding<13, 8, "inputs">, mpx::linear<8, 8>, mpx::dropout<8>,
-                               mpx::section<"top", mpx::linear<8, 8>>, mpx::tied_language_head<8, 13, "embedding.weight">,
-                               mpx::cross_entropy<13>> {
+                               mpx::section<"top", mpx::linear<8, 8>>,
+                               mpx::tied_language_head<8, 13, "embedding.weight">, mpx::cross_entropy<13>> {
   static constexpr std::size_t width = 8;
 };
 using plain = mpx::trainer<model, mpx::recipe<mpx::sgd, mpx::static_loss_scaling, mpx::clip_by_global_norm, capacity>>;
@@ -36,19 +36,18 @@ struct peek : mpx::layer_defaults {
   using feeds = mpx::message<mpx::feed<"targets", mpx::axis::target, 13, false, true>>;
   static constexpr bool in_place = true;
 
-  template <class C, class T>
-  static void forward(C const&, T const*, T const*, T const*, T*, std::byte*) {}
+  template <class C, class T> static void forward(C const&, T const*, T const*, T const*, T*, std::byte*) {}
   template <class C, class T, class A>
   static void backward(C const& c, T const*, A*, T const*, T const* dy, T* dx, std::byte*) {
     std::copy(dy, dy + c.rows(mpx::axis::target) * 8, dx);
   }
 };
-using peeking = mpx::sequential<mpx::token_embedding<13, 8, "inputs">, peek, mpx::language_head<8, 13>, mpx::cross_entropy<13>>;
+using peeking =
+    mpx::sequential<mpx::token_embedding<13, 8, "inputs">, peek, mpx::language_head<8, 13>, mpx::cross_entropy<13>>;
 
 mpx::batch text() { return test::make_batch(3, 5, 7); }
 
-template <class Trainer>
-std::vector<std::string> names(Trainer& trainer) {
+template <class Trainer> std::vector<std::string> names(Trainer& trainer) {
   std::vector<std::string> out;
   trainer.each_parameter([&](std::string const& name, auto const&) { out.push_back(name); });
   return out;
@@ -60,8 +59,8 @@ std::vector<float> copied(std::span<float const> values) { return {values.begin(
 
 TEST_CASE("parameters are called by layer, section and label, in the model's order", "[train][trainer]") {
   plain trainer;
-  CHECK(names(trainer) == std::vector<std::string>{"embedding.weight", "linear.weight", "linear.bias", "top.linear.weight",
-                                                   "top.linear.bias", "head.weight"});
+  CHECK(names(trainer) == std::vector<std::string>{"embedding.weight", "linear.weight", "linear.bias",
+                                                   "top.linear.weight", "top.linear.bias", "head.weight"});
   CHECK(trainer.parameter("linear.weight").size() == 64);
   CHECK(trainer.gradient("top.linear.bias").size() == 8);
 }
@@ -69,7 +68,8 @@ TEST_CASE("parameters are called by layer, section and label, in the model's ord
 TEST_CASE("a parameter that does not exist, and values of another size, are refused", "[train][trainer]") {
   plain trainer;
   auto const before = test::all_bytes(trainer);
-  CHECK_THROWS_WITH(trainer.parameter("linear.weights"), Catch::Contains("no such parameter") && Catch::Contains("\"linear.weights\""));
+  CHECK_THROWS_WITH(trainer.parameter("linear.weights"),
+                    Catch::Contains("no such parameter") && Catch::Contains("\"linear.weights\""));
   CHECK_THROWS_AS(trainer.gradient("weight"), mpx::error);
   CHECK_THROWS_AS(trainer.set_parameter("", std::vector<float>(64)), mpx::error);
   CHECK_THROWS_WITH(trainer.set_parameter("linear.weight", std::vector<float>(63)),
@@ -90,7 +90,8 @@ TEST_CASE("setting a tied parameter sets both holders, whichever of the two is n
 TEST_CASE("settings out of range are refused before anything is built", "[train][trainer]") {
   float const nan = std::numeric_limits<float>::quiet_NaN();
   for (float rate : {-0.1f, 1.0f, nan}) {
-    CHECK_THROWS_WITH((plain{{.dropout = rate}}), Catch::Contains("bad dropout rate") && Catch::Contains("0 or more, below 1"));
+    CHECK_THROWS_WITH((plain{{.dropout = rate}}),
+                      Catch::Contains("bad dropout rate") && Catch::Contains("0 or more, below 1"));
     CHECK_THROWS_WITH((plain{{.label_smoothing = rate}}), Catch::Contains("bad label smoothing"));
   }
   for (int deadline : {0, -1}) CHECK_THROWS_WITH((plain{{.deadline_ms = deadline}}), Catch::Contains("bad deadline"));
@@ -98,7 +99,8 @@ TEST_CASE("settings out of range are refused before anything is built", "[train]
 }
 
 TEST_CASE("a report says what the step did", "[train][trainer]") {
-  plain trainer{{.clipping = {.max_norm = 100.0f}, .lr = {.peak = 0.5f}, .loss_scaling = {.factor = 256}, .dropout = 0}};
+  plain trainer{
+      {.clipping = {.max_norm = 100.0f}, .lr = {.peak = 0.5f}, .loss_scaling = {.factor = 256}, .dropout = 0}};
   auto const batch = text();
   double const before = trainer.evaluate(batch);
   auto const report = trainer.step(batch);
@@ -126,7 +128,8 @@ TEST_CASE("a report says what the step did", "[train][trainer]") {
 
 TEST_CASE("targets that two devices read are counted once", "[train][trainer]") {
   using recipe = mpx::recipe<mpx::place_evenly<2>, capacity>;
-  static_assert(mpx::plan_v<peeking, recipe>.stages[0].feed_count == 2);  // inputs and targets; the loss is on the other stage
+  static_assert(mpx::plan_v<peeking, recipe>.stages[0].feed_count ==
+                2);  // inputs and targets; the loss is on the other stage
   mpx::trainer<peeking, recipe> trainer;
   auto const report = trainer.step(text());
   CHECK(report.tokens == 18);
@@ -135,7 +138,8 @@ TEST_CASE("targets that two devices read are counted once", "[train][trainer]") 
 
 TEST_CASE("a step moves each weight by rate times the unscaled, clipped gradient", "[train][trainer]") {
   for (float max_norm : {100.0f, 0.01f}) {
-    plain trainer{{.clipping = {.max_norm = max_norm}, .lr = {.peak = 0.5f}, .loss_scaling = {.factor = 256}, .dropout = 0}};
+    plain trainer{
+        {.clipping = {.max_norm = max_norm}, .lr = {.peak = 0.5f}, .loss_scaling = {.factor = 256}, .dropout = 0}};
     std::vector<std::vector<float>> before;
     for (auto const& name : names(trainer)) before.push_back(copied(trainer.parameter(name)));
     float const norm = trainer.step(text()).gradient_norm;
