@@ -1,0 +1,225 @@
+// Mirrors include/mpx/plan/actions.hpp.
+#include <mpx/plan/actions.hpp>
+
+#include <algorithm>
+#include <array>
+#include <cstddef>
+#include <deque>
+#include <utility>
+#include <vector>
+
+#include <mpx/plan/memory.hpp>
+
+#include <mpx_test.hpp>
+
+namespace {
+
+using mpx::action_kind;
+using mpx::schedule_fault;
+
+/// Each stage on a device of its own; a forward takes 1, a backward 2.
+template <class Schedule, std::size_t Stages>
+constexpr auto lists_of = [] {
+  std::array<std::size_t, Stages> device{};
+  std::array<double, Stages> one{}, two{};
+  for (std::size_t s = 0; s < Stages; ++s) {
+    device[s] = s;
+    one[s] = 1;
+    two[s] = 2;
+  }
+  return mpx::make_actions<Schedule, Stages>(device, mpx::channel_depth, one, two);
+}();
+template <std::size_t P, std::size_t M>
+constexpr auto& gpipe = lists_of<mpx::gpipe<mpx::microbatches<M>>, P>;
+template <std::size_t P, std::size_t M>
+constexpr auto& eager = lists_of<mpx::one_f_one_b<mpx::microbatches<M>>, P>;
+
+/// Does every stage run each forward once, and later its backward once, on the same slot; and do no two microbatches
+/// that are in flight share a slot?
+template <std::size_t S, std::size_t D, std::size_t N>
+bool complete(mpx::action_lists<S, D, N> const& lists, std::size_t m) {
+  if (lists.fault != schedule_fault::none || lists.begin[D] != N) return false;
+  for (std::size_t s = 0; s < S; ++s) {
+    std::vector<int> slot(m, -1);
+    std::vector<bool> done(m), taken(m);
+    for (auto const& a : lists.actions) {
+      if (a.stage != static_cast<int>(s)) continue;
+      auto const k = static_cast<std::size_t>(a.microbatch), at = static_cast<std::size_t>(a.slot);
+      if (a.kind == action_kind::forward) {
+        if (slot[k] != -1 || taken[at] || at >= lists.slots[s]) return false;
+        slot[k] = a.slot;
+        taken[at] = true;
+      } else if (a.kind == action_kind::backward) {
+        if (slot[k] != a.slot || done[k]) return false;
+        done[k] = true;
+        taken[at] = false;
+      }
+    }
+    if (std::count(done.begin(), done.end(), true) != static_cast<std::ptrdiff_t>(m)) return false;
+  }
+  return true;
+}
+
+/// Runs the lists as the devices would, each at its own pace: blocking sends and receives on channels of the given depth.
+template <std::size_t S, std::size_t D, std::size_t N>
+bool runs_to_its_end(mpx::action_lists<S, D, N> const& lists, std::size_t depth) {
+  std::array<std::deque<int>, S> forward, backward;  // channels after stage s
+  std::array<std::size_t, D> next{};
+  for (std::size_t d = 0; d < D; ++d) next[d] = lists.begin[d];
+  for (bool moved = true; moved;) {
+    moved = false;
+    for (std::size_t d = 0; d < D; ++d) {
+      if (next[d] == lists.begin[d + 1]) continue;
+      auto const& a = lists.actions[next[d]];
+      auto const s = static_cast<std::size_t>(a.stage);
+      auto const send = [&](std::deque<int>& channel) {
+        if (channel.size() == depth) return false;
+        channel.push_back(a.microbatch);
+        return true;
+      };
+      auto const receive = [&](std::deque<int>& channel) {
+        if (channel.empty()) return false;
+        REQUIRE(channel.front() == a.microbatch);
+        channel.pop_front();
+        return true;
+      };
+      bool const done = a.kind == action_kind::send_forward       ? send(forward[s])
+                        : a.kind == action_kind::send_backward    ? send(backward[s - 1])
+                        : a.kind == action_kind::receive_forward  ? receive(forward[s - 1])
+                        : a.kind == action_kind::receive_backward ? receive(backward[s])
+                                                                  : true;
+      next[d] += done;
+      moved = moved || done;
+    }
+  }
+  for (std::size_t d = 0; d < D; ++d)
+    if (next[d] != lists.begin[d + 1]) return false;
+  return true;
+}
+
+/// A schedule of two microbatches whose stages work through the tasks given for each.
+template <class Lists>
+struct of_two {
+  static constexpr std::size_t microbatches = 2;
+  static constexpr std::size_t fewest_microbatches(int) { return 1; }
+  static constexpr std::array<mpx::task, 4> tasks(int stage, int) { return Lists::tasks[stage]; }
+};
+constexpr mpx::task f0{mpx::work::forward, 0}, f1{mpx::work::forward, 1}, b0{mpx::work::backward, 0}, b1{mpx::work::backward, 1};
+using table = std::array<std::array<mpx::task, 4>, 2>;
+
+struct twice_back { static constexpr table tasks{{{f0, f1, b0, b0}, {f0, f1, b0, b1}}}; };
+struct twice_forth { static constexpr table tasks{{{f0, f1, b0, b1}, {f0, f0, b0, b1}}}; };
+struct back_first { static constexpr table tasks{{{f0, f1, b0, b1}, {f0, b1, f1, b0}}}; };
+struct third_one { static constexpr table tasks{{{f0, f1, b0, {mpx::work::backward, 2}}, {f0, f1, b0, b1}}}; };
+struct crossed { static constexpr table tasks{{{f0, f1, b1, b0}, {f0, f1, b0, b1}}}; };
+struct swapped { static constexpr table tasks{{{f0, f1, b0, b1}, {f1, f0, b0, b1}}}; };
+struct reversed { static constexpr table tasks{{{f0, f1, b1, b0}, {f0, f1, b1, b0}}}; };
+
+template <class Lists>
+constexpr auto& two_stages = lists_of<of_two<Lists>, 2>;
+template <class Lists>
+constexpr bool has_fault(schedule_fault fault, int stage, int microbatch) {
+  auto const& l = two_stages<Lists>;
+  return l.fault == fault && l.fault_stage == stage && l.fault_microbatch == microbatch;
+}
+
+}  // namespace
+
+// One stage has nothing to send.
+static_assert(gpipe<1, 2>.actions == std::array<mpx::action, 4>{{{action_kind::forward, 0, 0, 0}, {action_kind::forward, 0, 1, 1},
+                                                                 {action_kind::backward, 0, 0, 0}, {action_kind::backward, 0, 1, 1}}});
+// The last of two 1F1B stages: receive, forward, backward, send; one slot is enough.
+static_assert([] {
+  auto const& l = eager<2, 2>;
+  std::array<mpx::action, 4> const first{{{action_kind::receive_forward, 1, 0, 0}, {action_kind::forward, 1, 0, 0},
+                                          {action_kind::backward, 1, 0, 0}, {action_kind::send_backward, 1, 0, 0}}};
+  return std::equal(first.begin(), first.end(), l.actions.begin() + static_cast<std::ptrdiff_t>(l.begin[1]));
+}());
+
+// What a list must not be.
+static_assert(has_fault<twice_back>(schedule_fault::repeated, 0, 0));
+static_assert(has_fault<twice_forth>(schedule_fault::repeated, 1, 0));
+static_assert(has_fault<back_first>(schedule_fault::backward_first, 1, 1));
+static_assert(has_fault<third_one>(schedule_fault::repeated, 0, 2));
+static_assert(has_fault<crossed>(schedule_fault::deadlock, 0, 1));
+static_assert(has_fault<swapped>(schedule_fault::deadlock, 0, 0));
+// Both stages backwards in the same new order: unusual, and sound.
+static_assert(two_stages<reversed>.fault == schedule_fault::none);
+
+// Time, with stages of equal cost: the pipeline fills and drains once, p - 1 stages of m + p - 1.
+static_assert(gpipe<1, 4>.idle_share == 0 && eager<1, 4>.idle_share == 0);
+static_assert(gpipe<4, 8>.makespan == 3.0 * (8 + 3) && eager<4, 8>.makespan == 3.0 * (8 + 3));
+
+namespace {
+
+template <std::size_t P, std::size_t M>
+void check_both() {
+  INFO("stages " << P << ", microbatches " << M);
+  for (auto const* lists : {&gpipe<P, M>, &eager<P, M>}) {
+    CHECK(complete(*lists, M));
+    CHECK(runs_to_its_end(*lists, mpx::channel_depth));
+    CHECK(lists->idle_share == Approx((P - 1.0) / (M + P - 1.0)));
+    CHECK(lists->makespan == Approx(3.0 * (M + P - 1)));
+  }
+  for (std::size_t s = 0; s < P; ++s) {
+    CHECK(gpipe<P, M>.slots[s] == M);
+    CHECK(eager<P, M>.slots[s] == std::min(M, P - s));
+  }
+}
+
+}  // namespace
+
+TEST_CASE("gpipe and 1F1B run every forward once and then its backward, to the end", "[plan][actions]") {
+  check_both<1, 1>();
+  check_both<1, 4>();
+  check_both<2, 2>();
+  check_both<2, 3>();
+  check_both<2, 8>();
+  check_both<3, 3>();
+  check_both<3, 8>();
+  check_both<4, 4>();
+  check_both<4, 8>();
+  check_both<4, 16>();
+  check_both<8, 8>();
+}
+
+TEST_CASE("1F1B with fewer microbatches than stages keeps no more than there are", "[plan][actions]") {
+  auto const& lists = eager<4, 2>;
+  CHECK(complete(lists, 2));
+  CHECK(lists.slots == std::array<std::size_t, 4>{2, 2, 2, 1});
+}
+
+TEST_CASE("channels of depth 1 are enough, and none is no channel", "[plan][actions]") {
+  std::array<double, 2> const cost{1, 1};
+  using schedule = mpx::one_f_one_b<mpx::microbatches<4>>;
+  auto const narrow = mpx::make_actions<schedule, 2>(std::array<std::size_t, 2>{0, 1}, 1, cost, cost);
+  CHECK(narrow.fault == schedule_fault::none);
+  CHECK(runs_to_its_end(narrow, 1));
+  auto const closed = mpx::make_actions<schedule, 2>(std::array<std::size_t, 2>{0, 1}, 0, cost, cost);
+  CHECK(closed.fault == schedule_fault::deadlock);
+}
+
+TEST_CASE("stages of one device take turns without waiting for each other", "[plan][actions]") {
+  // Four stages on two devices, in turn: 0 1 0 1.
+  std::array<double, 4> const one{1, 1, 1, 1}, two{2, 2, 2, 2};
+  using schedule = mpx::one_f_one_b<mpx::microbatches<4>>;
+  auto const lists = mpx::make_actions<schedule, 2>(std::array<std::size_t, 4>{0, 1, 0, 1}, mpx::channel_depth, one, two);
+  CHECK(complete(lists, 4));
+  CHECK(runs_to_its_end(lists, mpx::channel_depth));
+  for (std::size_t d = 0; d < 2; ++d)
+    for (std::size_t i = lists.begin[d]; i < lists.begin[d + 1]; ++i) CHECK(lists.actions[i].stage % 2 == static_cast<int>(d));
+
+  auto const alone = mpx::make_actions<schedule, 1>(std::array<std::size_t, 4>{}, mpx::channel_depth, one, two);
+  CHECK(complete(alone, 4));
+  CHECK(runs_to_its_end(alone, mpx::channel_depth));
+  CHECK(alone.idle_share == Approx(0.0).margin(1e-12));
+  CHECK(alone.makespan == Approx(4 * 4 * 3.0));
+}
+
+TEST_CASE("a slow stage makes the others wait", "[plan][actions]") {
+  // Two stages, one microbatch: 1 + 3 forward, 6 + 2 backward; busy 3 and 9 of 12 each.
+  std::array<double, 2> const forward{1, 3}, backward{2, 6};
+  auto const lists = mpx::make_actions<mpx::gpipe<mpx::microbatches<1>>, 2>(std::array<std::size_t, 2>{0, 1}, mpx::channel_depth, forward, backward);
+  CHECK(lists.makespan == Approx(12));
+  CHECK(lists.idle_share == Approx(0.5));
+}
