@@ -1,0 +1,40 @@
+/// @file
+/// Architectures that their authors published, as types. A type costs nothing: gpt3_175b can be planned on any machine.
+#pragma once
+
+#include <cstddef>
+
+#include <mpx/model/gpt2.hpp>
+
+namespace mpx {
+
+namespace detail {
+
+template <std::size_t Context, std::size_t Layers, std::size_t Width, std::size_t Heads>
+using openai_gpt = gpt2<vocabulary<50257>, context<Context>, layers<Layers>, width<Width>, heads<Heads>>;
+
+}  // namespace detail
+
+// GPT-2, by its number of parameters. The paper's table says 117M, 345M, 762M and 1542M; the released checkpoints hold
+// 124'439'808, 354'823'168, 774'030'080 and 1'557'611'200, and so do these types.
+// Source  Radford et al. 2019, "Language models are unsupervised multitask learners", table 2; github.com/openai/gpt-2
+using gpt2_124m = detail::openai_gpt<1024, 12, 768, 12>;
+using gpt2_355m = detail::openai_gpt<1024, 24, 1024, 16>;
+using gpt2_774m = detail::openai_gpt<1024, 36, 1280, 20>;
+using gpt2_1558m = detail::openai_gpt<1024, 48, 1600, 25>;
+
+// GPT-3, by the names of the paper's table. Two of its rows contradict themselves, and these types keep the head width
+// that the row gives: XL has 24 heads of 128 columns and a width of 2048 there, which is 16 heads; 13B has 40 heads of
+// 128 columns and a width of 5140, which is 5120. Every second layer of GPT-3 attends to a local band: that changes
+// FLOPs, but no parameter and no saved byte; here all layers attend to all tokens before them.
+// Source  Brown et al. 2020, arXiv:2005.14165, table 2.1
+using gpt3_125m = detail::openai_gpt<2048, 12, 768, 12>;
+using gpt3_350m = detail::openai_gpt<2048, 24, 1024, 16>;
+using gpt3_760m = detail::openai_gpt<2048, 24, 1536, 16>;
+using gpt3_1_3b = detail::openai_gpt<2048, 24, 2048, 16>;
+using gpt3_2_7b = detail::openai_gpt<2048, 32, 2560, 32>;
+using gpt3_6_7b = detail::openai_gpt<2048, 32, 4096, 32>;
+using gpt3_13b = detail::openai_gpt<2048, 40, 5120, 40>;
+using gpt3_175b = detail::openai_gpt<2048, 96, 12288, 96>;
+
+}  // namespace mpx

@@ -1,0 +1,67 @@
+// Mirrors include/mpx/model/published.hpp: as many parameters as the authors publish.
+#include <mpx/model/published.hpp>
+
+#include <mpx/plan/layer_table.hpp>
+
+#include <mpx_test.hpp>
+
+namespace {
+
+using recipe = mpx::recipe<mpx::microbatch_capacity<mpx::sequences<1>, mpx::tokens<1024>>>;
+
+template <class Model>
+constexpr std::size_t parameters = [] {
+  std::size_t sum = 0;
+  for (auto const& layer : mpx::layers_v<Model, recipe>) sum += layer.parameters;
+  return sum;
+}();
+
+/// By hand: tables of tokens and positions; per layer two norms (4 C), qkv (3 C^2 + 3 C), out (C^2 + C), up and down
+/// (8 C^2 + 5 C); a last norm. The head is tied.
+constexpr std::size_t gpt(std::size_t context, std::size_t layers, std::size_t c) {
+  return (50257 + context) * c + layers * (12 * c * c + 13 * c) + 2 * c;
+}
+
+/// Rounded to millions, or to tenths of a billion, or to billions: as a table says it.
+constexpr std::size_t in(std::size_t unit, std::size_t count) { return (count + unit / 2) / unit; }
+constexpr std::size_t million = 1'000'000, billion = 1'000'000'000;
+
+}  // namespace
+
+// The released checkpoints of GPT-2.
+static_assert(parameters<mpx::gpt2_124m> == 124'439'808);
+static_assert(parameters<mpx::gpt2_355m> == 354'823'168);
+static_assert(parameters<mpx::gpt2_774m> == 774'030'080);
+static_assert(parameters<mpx::gpt2_1558m> == 1'557'611'200);
+
+// GPT-3's exact counts follow from its architecture, which is GPT-2's with a context of 2048 ...
+static_assert(parameters<mpx::gpt3_125m> == gpt(2048, 12, 768) && gpt(2048, 12, 768) == 125'226'240);
+static_assert(parameters<mpx::gpt3_350m> == gpt(2048, 24, 1024) && gpt(2048, 24, 1024) == 355'871'744);
+static_assert(parameters<mpx::gpt3_760m> == gpt(2048, 24, 1536) && gpt(2048, 24, 1536) == 760'300'032);
+static_assert(parameters<mpx::gpt3_1_3b> == gpt(2048, 24, 2048) && gpt(2048, 24, 2048) == 1'315'723'264);
+static_assert(parameters<mpx::gpt3_2_7b> == gpt(2048, 32, 2560) && gpt(2048, 32, 2560) == 2'651'553'280);
+static_assert(parameters<mpx::gpt3_6_7b> == gpt(2048, 32, 4096) && gpt(2048, 32, 4096) == 6'658'404'352);
+static_assert(parameters<mpx::gpt3_13b> == gpt(2048, 40, 5120) && gpt(2048, 40, 5120) == 12'853'386'240);
+static_assert(parameters<mpx::gpt3_175b> == gpt(2048, 96, 12288) && gpt(2048, 96, 12288) == 174'604'259'328);
+
+// ... and the paper's sizes are these, rounded; but for "350M", which is 356.
+static_assert(in(million, parameters<mpx::gpt3_125m>) == 125);
+static_assert(in(million, parameters<mpx::gpt3_350m>) == 356);
+static_assert(in(million, parameters<mpx::gpt3_760m>) == 760);
+static_assert(in(100 * million, parameters<mpx::gpt3_1_3b>) == 13);
+static_assert(in(100 * million, parameters<mpx::gpt3_2_7b>) == 27);
+static_assert(in(100 * million, parameters<mpx::gpt3_6_7b>) == 67);
+static_assert(in(billion, parameters<mpx::gpt3_13b>) == 13);
+static_assert(in(billion, parameters<mpx::gpt3_175b>) == 175);
+
+// The width of 5140 that the paper gives 13B is not a multiple of its 40 heads, and 24 heads do not divide XL's 2048.
+static_assert(5140 % 40 != 0 && 5120 == 40 * 128);
+static_assert(2048 % 24 != 0 && 2048 == 16 * 128);
+
+TEST_CASE("published models know the tokens that they were trained on at once", "[model][published]") {
+  CHECK(mpx::gpt2_124m::context == 1024);
+  CHECK(mpx::gpt2_1558m::context == 1024);
+  CHECK(mpx::gpt3_125m::context == 2048);
+  CHECK(mpx::gpt3_175b::context == 2048);
+  CHECK(mpx::layers_v<mpx::gpt3_175b, recipe>.size() == 100);  // 96 blocks between embedding and norm, head, loss
+}
