@@ -17,7 +17,7 @@
 namespace mpx {
 
 /// Trains a model under a recipe on this machine's devices.
-template <class Model, class Recipe, class Backend = on_host::backend>
+template <class Model, class Recipe, backend Backend = on_host::backend>
 using trainer = basic_trainer<Model, Recipe, Backend>;
 
 }  // namespace mpx

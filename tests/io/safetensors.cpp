@@ -74,7 +74,7 @@ TEST_CASE("safetensors come back as they were written", "[io][safetensors]") {
 
 TEST_CASE("safetensors written by another implementation are read", "[io][safetensors]") {
   auto const golden = mpx::read_safetensors(MPX_GOLDEN_DIR "/seq2seq.safetensors");
-  CHECK(golden.at("loss").values.at(0) == Approx(2.979929).epsilon(1e-6));
+  CHECK(golden.at("loss").values.at(0) == Approx(2.705365).epsilon(1e-6));
   CHECK(golden.at("batch/source_lengths").integers == std::vector<std::int32_t>{5, 2, 4});
   CHECK(golden.at("logits").shape == std::vector<std::size_t>{3, 6, 13});
   CHECK(golden.at("initial/decoder.head.weight").type == stored_type::f16);

@@ -85,7 +85,7 @@ TEST_CASE("a bad batch is refused with its sample, feed and position, and traini
   check(refusal_of(trainer, [](auto& b) { column(b, "inputs").values[6] = -1; }), "token id out of range",
         "pairs.tsv, sample 0, feed inputs, position 6", "0 to 12", "-1");
   check(refusal_of(trainer, [](auto& b) { column(b, "targets").values[7 + 3] = 13; }), "token id out of range",
-        "pairs.tsv, sample 1, feed targets, position 3", "-1 to 12", "13");
+        "pairs.tsv, sample 1, feed targets, position 3", "0 to 12, or less for padding", "13");
 
   // lengths
   check(refusal_of(trainer, [](auto& b) { column(b, "source_lengths").values[1] = 0; }), "length out of range",

@@ -138,8 +138,9 @@ concept reduces =
       m.sum_pair(sum, sum, n);
       m.cross_entropy(sum, out, ids, n, n, factor, factor, true);
       { m.sum_of_squares(wide, n) } -> std::same_as<accumulator_t<T>>;
+      { m.workspace_bytes() } -> std::same_as<std::size_t>;
     } ||
-    unsatisfied<"a machine offers column_sum, sum_pair, cross_entropy and sum_of_squares", M, T>();
+    unsatisfied<"a machine offers column_sum, sum_pair, cross_entropy, sum_of_squares and workspace_bytes", M, T>();
 
 /// Executes all operations of a model whose tensors are of type T. One thread uses it.
 template <class M, class T>

@@ -12,6 +12,9 @@ namespace mpx {
 /// The token axis that a row belongs to. Decoder-only models use `target` alone.
 enum class axis : unsigned char { source, target };
 
+/// Columns of an attention head that every machine can handle.
+inline constexpr std::size_t most_head_width = 256;
+
 /// Sequences and tokens of a microbatch (or of the largest one, as a capacity).
 struct extents {
   int sequences = 0;

@@ -16,13 +16,12 @@
 #include <mpx/config/config.hpp>
 #include <mpx/core/dtype.hpp>
 #include <mpx/core/error.hpp>
+#include <mpx/core/extent.hpp>
 #include <mpx/host/lanes.hpp>
 #include <mpx/host/tile.hpp>
 #include <mpx/kernels/math.hpp>
 
 namespace mpx::on_host {
-
-inline constexpr std::size_t max_head_width = 256;
 
 namespace detail {
 
@@ -34,10 +33,10 @@ inline constexpr std::size_t backward_query_block = 32;
 inline constexpr float no_score = -1e30f;
 
 inline void check_head_width(attention_shape const& s) {
-  if (s.head_width > max_head_width) {
+  if (s.head_width > most_head_width) {
     throw error({.what = "head too wide",
                  .where = "attention on a host device",
-                 .expected = "at most " + std::to_string(max_head_width),
+                 .expected = "at most " + std::to_string(most_head_width),
                  .got = std::to_string(s.head_width)});
   }
 }
@@ -69,7 +68,7 @@ template <class T, class A = accumulator_t<T>>
 MPX_INLINE void load_transposed(A* tile, T const* from, std::size_t stride, std::size_t rows, std::size_t width,
                                 A factor) {
   std::size_t const high = padded(rows, tile_width);
-  A row[tile_width][max_head_width];
+  A row[tile_width][most_head_width];
   for (std::size_t r0 = 0; r0 < high; r0 += tile_width) {
     for (std::size_t r = 0; r < tile_width; ++r) {
       T const* const at = from + (r0 + r) * stride;
@@ -105,11 +104,11 @@ MPX_INLINE void store_zeros(T* to, std::size_t stride, std::size_t rows, std::si
 /// Everything that one block of queries needs; queries are columns, so that softmax runs across vector lanes.
 template <class A>
 struct forward_tiles {
-  alignas(64) A q[max_head_width * query_block];       ///< [D, queries], times 1/sqrt(D)
-  alignas(64) A k[key_block * max_head_width];         ///< [keys, D]
-  alignas(64) A v[key_block * max_head_width];         ///< [keys, D]
+  alignas(64) A q[most_head_width * query_block];       ///< [D, queries], times 1/sqrt(D)
+  alignas(64) A k[key_block * most_head_width];         ///< [keys, D]
+  alignas(64) A v[key_block * most_head_width];         ///< [keys, D]
   alignas(64) A p[key_block * query_block];            ///< [keys, queries]: scores, then their exponentials
-  alignas(64) A o[max_head_width * query_block];       ///< [D, queries]: sum of p v so far
+  alignas(64) A o[most_head_width * query_block];       ///< [D, queries]: sum of p v so far
   alignas(64) A largest[query_block];                  ///< score so far
   alignas(64) A sum[query_block];                      ///< of exponentials so far
   alignas(64) A shrink[query_block];                   ///< what a larger score makes of earlier exponentials
@@ -155,7 +154,7 @@ MPX_KERNEL void online_softmax(forward_tiles<A>& t, std::size_t keys, std::size_
 /// Shapes  q: [sequences, query_tokens] rows of query_stride, k, v: [sequences, key_tokens] rows of key_stride,
 ///         o: [sequences, query_tokens, heads*D], lse: [sequences, query_tokens, heads], lengths: [sequences] or none
 /// Types   q, k, v, o: T; lse and everything in between: A
-/// Errors  throws mpx::error when D is above max_head_width
+/// Errors  throws mpx::error when D is above most_head_width
 /// A query without any allowed key gives o = 0 and lse = 0.
 template <class T, class A = accumulator_t<T>>
 MPX_KERNEL void attention_forward(attention_shape const& s, T* o, A* lse, T const* q, T const* k, T const* v,
@@ -219,14 +218,14 @@ namespace detail {
 /// Everything that one block of keys needs; keys are columns where they meet queries.
 template <class A>
 struct backward_tiles {
-  alignas(64) A k[key_block * max_head_width];               ///< [keys, D]
-  alignas(64) A k_transposed[max_head_width * key_block];    ///< [D, keys]
-  alignas(64) A v_transposed[max_head_width * key_block];    ///< [D, keys]
-  alignas(64) A dk[key_block * max_head_width];              ///< [keys, D]
-  alignas(64) A dv[key_block * max_head_width];              ///< [keys, D]
-  alignas(64) A q[backward_query_block * max_head_width];    ///< [queries, D], times 1/sqrt(D)
-  alignas(64) A d_o[backward_query_block * max_head_width];  ///< [queries, D]
-  alignas(64) A dq[backward_query_block * max_head_width];   ///< [queries, D]
+  alignas(64) A k[key_block * most_head_width];               ///< [keys, D]
+  alignas(64) A k_transposed[most_head_width * key_block];    ///< [D, keys]
+  alignas(64) A v_transposed[most_head_width * key_block];    ///< [D, keys]
+  alignas(64) A dk[key_block * most_head_width];              ///< [keys, D]
+  alignas(64) A dv[key_block * most_head_width];              ///< [keys, D]
+  alignas(64) A q[backward_query_block * most_head_width];    ///< [queries, D], times 1/sqrt(D)
+  alignas(64) A d_o[backward_query_block * most_head_width];  ///< [queries, D]
+  alignas(64) A dq[backward_query_block * most_head_width];   ///< [queries, D]
   alignas(64) A p[backward_query_block * key_block];         ///< [queries, keys]
   alignas(64) A ds[backward_query_block * key_block];        ///< [queries, keys]: first of p, then of the scores
 };
@@ -253,7 +252,7 @@ MPX_INLINE void softmax_backward(A* p, A* ds, std::size_t seen, std::size_t high
 ///   dv = p^T d_o, ds = p (d_o v^T - delta), dq = ds k / sqrt(D), dk = ds^T q / sqrt(D), delta = sum of d_o o
 /// Shapes  dq as q, dk and dv as k, d_o as o; delta: as lse; dq_sum: [sequences, query_tokens, heads*D]
 /// Types   dq_sum, delta: A, scratch; the rest as in the forward
-/// Errors  throws mpx::error when D is above max_head_width
+/// Errors  throws mpx::error when D is above most_head_width
 template <class T, class A = accumulator_t<T>>
 MPX_KERNEL void attention_backward(attention_shape const& s, T* dq, T* dk, T* dv, A* dq_sum, A* delta, T const* d_o,
                                    T const* o, A const* lse, T const* q, T const* k, T const* v,

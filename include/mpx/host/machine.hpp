@@ -16,7 +16,7 @@
 namespace mpx::on_host {
 
 /// All operations of a layer, on one core. Everything else is in row_operations.
-/// Errors  throws mpx::error when oneDNN fails, or when a head is wider than max_head_width
+/// Errors  throws mpx::error when oneDNN fails, or when a head is wider than most_head_width
 class machine : public row_operations {
  public:
   /// c[m,n] = (accumulate ? c : 0) + op(a)[m,k] op(b)[k,n] + (bias ? bias[n] : 0), summed in f32, rounded once.

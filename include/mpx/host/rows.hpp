@@ -202,14 +202,6 @@ struct row_operations {
                                                  std::type_identity_t<Sum> factor, Bound bound) {
     kernels::update<Optimizer>(lanes{}, constants, master, weights, gradient, state, n, factor, bound);
   }
-
-  /// The same with each gradient kept within [-limit, limit]; an infinite limit lets everything pass.
-  template <class Optimizer, class Constants, class T, class Sum, std::size_t States>
-  static void update(Constants const& constants, Sum* master, T* weights, Sum const* gradient,
-                     std::array<Sum*, States> state, std::size_t n, std::type_identity_t<Sum> factor,
-                     std::type_identity_t<Sum> limit) {
-    update<Optimizer>(constants, master, weights, gradient, state, n, factor, kernels::bounded<Sum>{limit});
-  }
 };
 
 }  // namespace mpx::on_host

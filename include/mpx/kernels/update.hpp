@@ -12,16 +12,6 @@
 
 namespace mpx::kernels {
 
-/// A gradient kept within [-limit, limit]; an infinite limit lets everything pass.
-template <class A> struct bounded {
-  A limit;
-
-  [[nodiscard]] MPX_HOST_DEVICE MPX_INLINE A operator()(A gradient) const {
-    A const above = gradient < -limit ? -limit : gradient;
-    return above > limit ? limit : above;
-  }
-};
-
 /// master[i] = Optimizer::updated(constants, master[i], bound(gradient[i] * factor), state[..][i]); where `weights` is
 /// neither null nor the master itself, it receives the new value rounded to T.
 /// Shapes  master, weights, gradient, each state: [n]

@@ -15,6 +15,7 @@ template <std::size_t C, std::size_t H>
 struct attention_heads {
   static constexpr bool divide = H > 0 && C % H == 0;
   static_assert(divide, "mpx::attention requires its heads to divide its width");
+  static_assert(!divide || C / (H > 0 ? H : 1) <= most_head_width, "mpx::attention requires its heads to have at most 256 columns");
 };
 
 }  // namespace detail

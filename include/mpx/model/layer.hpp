@@ -62,15 +62,4 @@ concept chain = requires { typename T::layers; };
 template <class T>
 concept block = requires { typename T::body; };
 
-namespace detail {
-
-template <class Tuple>
-struct pack_of;
-template <template <class...> class Tuple, class... T>
-struct pack_of<Tuple<T...>> {
-  static constexpr std::size_t size = sizeof...(T);
-};
-
-}  // namespace detail
-
 }  // namespace mpx

@@ -27,9 +27,7 @@ struct chain_gives {
 };
 template <class Last, class First, class... Rest>
 struct chain_gives<Last, First, Rest...>
-    : chain_gives<std::conditional_t<First::gives::size == 0 && !requires { typename First::ends; }, Last,
-                                     typename First::gives>,
-                  Rest...> {};
+    : chain_gives<std::conditional_t<First::gives::size == 0, Last, typename First::gives>, Rest...> {};
 
 /// Two streams fit when their names differ (then the one looked for stands further up) or when they are the same.
 template <class Produced, class Wanted>

@@ -116,8 +116,8 @@ template <class Schedule, std::size_t Devices, std::size_t Stages>
   // 2. The run on paper. It proves that the lists end, and orders the stages of one device among each other.
   std::array<std::size_t, Stages> next{};
   std::array<double, Devices> clock{}, busy{};
-  std::array<std::array<action, most * Stages>, Devices> merged{};
-  std::array<std::size_t, Devices> merged_size{};
+  std::array<action, action_count(Stages, M)> order{};  // of all devices together
+  std::size_t done = 0;
   // Link s joins stages s and s + 1; direction 0 is forward. Times and microbatches of the k-th message.
   struct link {
     std::array<std::array<double, M>, 2> sent{}, received{};
@@ -126,36 +126,33 @@ template <class Schedule, std::size_t Devices, std::size_t Stages>
   };
   std::array<link, Stages> links{};
 
-  for (std::size_t done = 0; done < action_count(Stages, M); ++done) {
-    std::size_t best = Stages;
-    double best_start = 0;
-    for (std::size_t s = 0; s < Stages; ++s) {
-      if (next[s] == sizes[s]) continue;
-      action const& a = lists[s][next[s]];
-      double start = clock[device_of_stage[s]];
-      bool const to_next = a.kind == action_kind::send_forward || a.kind == action_kind::receive_backward;
-      bool const sends = a.kind == action_kind::send_forward || a.kind == action_kind::send_backward;
-      bool const receives = a.kind == action_kind::receive_forward || a.kind == action_kind::receive_backward;
-      if (sends || receives) {
-        link const& l = links[to_next ? s : s - 1];
-        std::size_t const way = a.kind == action_kind::send_forward || a.kind == action_kind::receive_forward ? 0 : 1;
-        if (sends) {
-          std::size_t const k = l.sends[way];
-          if (k >= channel_depth) {
-            if (l.receives[way] + channel_depth <= k) continue;  // no free place in the channel
-            start = std::max(start, l.received[way][k - channel_depth]);
-          }
-        } else {
-          std::size_t const k = l.receives[way];
-          if (l.sends[way] <= k || l.microbatch[way][k] != a.microbatch) continue;  // nothing there, or another one
-          start = std::max(start, l.sent[way][k]);
-        }
-      }
-      if (best == Stages || start < best_start) {
-        best = s;
-        best_start = start;
-      }
+  // When a stage can begin its next action; never, as things stand, if it has none or its channel is full or empty.
+  constexpr double never = -1;
+  auto const earliest = [&](std::size_t s) {
+    if (next[s] == sizes[s]) return never;
+    action const& a = lists[s][next[s]];
+    double const free = clock[device_of_stage[s]];
+    if (a.kind == action_kind::forward || a.kind == action_kind::backward) return free;
+    bool const to_next = a.kind == action_kind::send_forward || a.kind == action_kind::receive_backward;
+    link const& l = links[to_next ? s : s - 1];
+    std::size_t const way = a.kind == action_kind::send_forward || a.kind == action_kind::receive_forward ? 0 : 1;
+    if (a.kind == action_kind::send_forward || a.kind == action_kind::send_backward) {
+      std::size_t const k = l.sends[way];
+      if (k < channel_depth) return free;
+      if (l.receives[way] + channel_depth <= k) return never;  // no free place in the channel
+      return std::max(free, l.received[way][k - channel_depth]);
     }
+    std::size_t const k = l.receives[way];
+    if (l.sends[way] <= k || l.microbatch[way][k] != a.microbatch) return never;  // nothing there, or another one
+    return std::max(free, l.sent[way][k]);
+  };
+  std::array<double, Stages> start{};
+  for (std::size_t s = 0; s < Stages; ++s) start[s] = earliest(s);
+
+  while (done < order.size()) {
+    std::size_t best = Stages;
+    for (std::size_t s = 0; s < Stages; ++s)
+      if (start[s] != never && (best == Stages || start[s] < start[best])) best = s;
     if (best == Stages) {
       out.fault = schedule_fault::deadlock;
       for (std::size_t s = 0; s < Stages; ++s)
@@ -168,22 +165,24 @@ template <class Schedule, std::size_t Devices, std::size_t Stages>
     }
     action const a = lists[best][next[best]++];
     std::size_t const d = device_of_stage[best];
-    merged[d][merged_size[d]++] = a;
+    order[done++] = a;
     double const cost = a.kind == action_kind::forward ? forward_cost[best] : a.kind == action_kind::backward ? backward_cost[best] : 0;
-    clock[d] = best_start + cost;
+    clock[d] = start[best] + cost;
     busy[d] += cost;
-    bool const sends = a.kind == action_kind::send_forward || a.kind == action_kind::send_backward;
-    if (sends || a.kind == action_kind::receive_forward || a.kind == action_kind::receive_backward) {
+    if (a.kind != action_kind::forward && a.kind != action_kind::backward) {
       bool const to_next = a.kind == action_kind::send_forward || a.kind == action_kind::receive_backward;
       link& l = links[to_next ? best : best - 1];
       std::size_t const way = a.kind == action_kind::send_forward || a.kind == action_kind::receive_forward ? 0 : 1;
-      if (sends) {
+      if (a.kind == action_kind::send_forward || a.kind == action_kind::send_backward) {
         l.microbatch[way][l.sends[way]] = a.microbatch;
         l.sent[way][l.sends[way]++] = clock[d];
       } else {
         l.received[way][l.receives[way]++] = clock[d];
       }
     }
+    // Only its own device's clock and its own links have changed: nobody else needs to be asked again.
+    for (std::size_t s = 0; s < Stages; ++s)
+      if (device_of_stage[s] == d || s + 1 == best || s == best + 1) start[s] = earliest(s);
   }
 
   // 3. One list after the other.
@@ -191,7 +190,8 @@ template <class Schedule, std::size_t Devices, std::size_t Stages>
   double total_busy = 0;
   for (std::size_t d = 0; d < Devices; ++d) {
     out.begin[d] = n;
-    for (std::size_t i = 0; i < merged_size[d]; ++i) out.actions[n++] = merged[d][i];
+    for (action const& a : order)
+      if (device_of_stage[static_cast<std::size_t>(a.stage)] == d) out.actions[n++] = a;
     out.makespan = std::max(out.makespan, clock[d]);
     total_busy += busy[d];
   }

@@ -19,7 +19,6 @@ struct region {
 
 /// How many messages of one stream a channel holds before its sender waits.
 inline constexpr std::size_t channel_depth = 2;
-inline constexpr std::size_t most_feeds = 12;
 inline constexpr std::size_t most_link_streams = most_held_streams + 1;
 
 /// The streams that cross from one stage to the next, and back as gradients. The stream that the next layer takes

@@ -35,10 +35,9 @@ inline void print_table(std::ostream& out, std::vector<std::vector<std::string>>
   for (auto const& row : rows)
     for (std::size_t c = 0; c < row.size(); ++c) widths[c] = row[c].size() > widths[c] ? row[c].size() : widths[c];
   for (auto const& row : rows) {
-    out << ' ';
     for (std::size_t c = 0; c < row.size(); ++c) {
       std::string const space(widths[c] - row[c].size(), ' ');
-      out << ' ' << (c < left ? row[c] + space : space + row[c]) << ' ';
+      out << "  " << (c < left ? row[c] + space : space + row[c]);
     }
     out << '\n';
   }
@@ -80,11 +79,11 @@ std::ostream& operator<<(std::ostream& out, plan<L, S, D, A, T> const& p) {
   }
   detail::print_table(out, stages, 4);
 
-  std::vector<row> memory{{"device", "weights", "master", "gradients", "optimizer", "activations", "scratch", "channels", "total"}};
+  std::vector<row> memory{{"device", "weights", "master", "gradients", "optimizer", "constants", "activations", "scratch", "channels", "total"}};
   for (device d : p.devices) {
     auto const use = p.memory_on(d);
     memory.push_back({to_string(d), to_string(use.weights), to_string(use.master), to_string(use.gradients),
-                      to_string(use.optimizer), to_string(use.activations), to_string(use.scratch + use.constants),
+                      to_string(use.optimizer), to_string(use.constants), to_string(use.activations), to_string(use.scratch),
                       to_string(use.channels), to_string(use.total())});
   }
   detail::print_table(out, memory, 1);

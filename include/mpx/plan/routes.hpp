@@ -33,12 +33,14 @@ struct broken_route {
 };
 
 inline constexpr std::size_t most_held_streams = 16;
+inline constexpr std::size_t most_feeds = 12;  ///< of a model
 
 template <std::size_t N>
 struct routing {
   std::array<route, N> routes{};
   std::array<held_stream, most_held_streams> held{};
   std::size_t held_count = 0;
+  std::size_t wanted_held = 0;  ///< streams that would have to be held; more than `most_held_streams` do not compile
   broken_route broken{N, {}, {}, false};
 
   /// Is this held stream on the edge between layer `edge - 1` and layer `edge`?
@@ -81,7 +83,8 @@ template <std::size_t N>
     if (!layers[w].gives.exists()) continue;
     if (readers[w] == 0) fail(w, {}, layers[w].gives, true);
     if (readers[w] > 1 || aside[w]) {
-      if (out.held_count == most_held_streams) break;
+      ++out.wanted_held;
+      if (out.held_count == most_held_streams) continue;
       held_of[w] = static_cast<int>(out.held_count);
       out.held[out.held_count++] = {layers[w].gives, w, last[w]};
     }

@@ -93,7 +93,7 @@ template <class... S>
 struct streams_of<message<S...>> {
   template <class Info, std::size_t N>
   static constexpr std::array<Info, N> as() {
-    static_assert(sizeof...(S) <= N, "mpx::layer requires its author to name at most four streams and four feeds");
+    static_assert(sizeof...(S) <= N, "mpx::layer requires its author to take and give at most one stream, and to name at most four reads and four feeds");
     std::array<Info, N> list{};
     [[maybe_unused]] std::size_t n = 0;
     (add<S>(list, n), ...);

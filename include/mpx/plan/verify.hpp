@@ -10,15 +10,9 @@
 #include <mpx/plan/actions.hpp>
 #include <mpx/plan/partition.hpp>
 #include <mpx/plan/routes.hpp>
+#include <mpx/plan/ties.hpp>
 
 namespace mpx {
-
-/// A parameter that shares its values with another one.
-struct tie {
-  std::size_t copy_layer = 0, copy_parameter = 0;
-  std::size_t owner_layer = 0, owner_parameter = 0;
-  std::size_t count = 0;
-};
 
 // Facts that errors print.
 template <class Name> struct layer_named {};
@@ -78,6 +72,14 @@ struct layer_text {
 template <class Model, class Recipe, std::size_t Row>
 using layer_named_t = layer_named<typename named<layer_text<Model, Recipe, Row>>::type>;
 
+/// The first layer for which `faulty` is true; the number of layers where there is none.
+template <std::size_t N, class Faulty>
+constexpr std::size_t first_layer(std::array<layer_info, N> const& layers, Faulty faulty) {
+  std::size_t r = 0;
+  while (r < N && !faulty(layers[r])) ++r;
+  return r;
+}
+
 // Each question about a plan has
 //   holds    the answer, a plain constant
 //   verdict  a checker with the facts as arguments, whose static_assert fails; only asked for where `holds` is false
@@ -98,15 +100,47 @@ struct streams_meet {
                   wanted_width<broken.wanted.width>, produced_width<broken.produced.width>, broken.unread>;
 };
 
-// --- where activations live ------------------------------------------------------------------------------------------
-/// The first layer for which `faulty` is true; the number of layers where there is none.
-template <std::size_t N, class Faulty>
-constexpr std::size_t first_layer(std::array<layer_info, N> const& layers, Faulty faulty) {
-  std::size_t r = 0;
-  while (r < N && !faulty(layers[r])) ++r;
-  return r;
-}
+// --- the loss, and what the tables hold ------------------------------------------------------------------------------
+template <class Layer, bool Last>
+struct ends_in_loss {
+  static_assert(Last, "mpx::recipe requires its model to end in a loss: a last layer that gives nothing");
+  static_assert(!Last, "mpx::recipe requires its model to have one loss: only its last layer gives nothing");
+};
+template <class Model, class Recipe>
+struct loss_is_last {
+  static constexpr std::size_t last = layers_v<Model, Recipe>.size() - 1;
+  static constexpr std::size_t row =
+      first_layer(layers_v<Model, Recipe>, [](layer_info const& layer) { return !layer.gives.exists(); });
+  static constexpr bool holds = row == last;
+  using verdict = ends_in_loss<layer_named_t<Model, Recipe, row>, (row < last)>;
+};
 
+template <class Held, class Feeds>
+struct tables_are_large_enough {
+  static_assert(!sizeof(Held), "mpx::sequential requires at most 16 streams that wait for later layers and at most 12 feeds");
+};
+template <std::size_t N> struct held_streams {};
+template <std::size_t N> struct feeds {};
+template <class Model, class Recipe>
+struct tables_hold {
+  static constexpr std::size_t held = make_routing(layers_v<Model, Recipe>).wanted_held;
+  static constexpr std::size_t different_feeds = [] {
+    auto const& layers = layers_v<Model, Recipe>;
+    std::size_t count = 0;
+    for (std::size_t r = 0; r < layers.size(); ++r)
+      for (auto const& f : layers[r].feeds) {
+        bool seen = f.label.empty();
+        for (std::size_t before = 0; before < r; ++before)
+          for (auto const& other : layers[before].feeds) seen = seen || other.label == f.label;
+        count += !seen;
+      }
+    return count;
+  }();
+  static constexpr bool holds = held <= most_held_streams && different_feeds <= most_feeds;
+  using verdict = tables_are_large_enough<held_streams<held>, feeds<different_feeds>>;
+};
+
+// --- where activations live ------------------------------------------------------------------------------------------
 template <class Layer>
 struct input_home {
   static_assert(!sizeof(Layer),
@@ -263,67 +297,6 @@ struct schedule_ends {
 };
 
 // --- tied parameters -------------------------------------------------------------------------------------------------
-template <class Model>
-constexpr std::size_t count_ties() {
-  return []<class... S>(segments<S...>) {
-    std::size_t ties = 0;
-    (
-        [&] {
-          for (auto const& p : parameters_of<typename S::layer>) ties += p.tied_to.empty() ? 0 : S::count;
-        }(),
-        ...);
-    return ties;
-  }(segments_of<Model>{});
-}
-
-/// Calls f(row, parameter index, parameter) for every parameter of every layer whose type has ties, or is asked for.
-template <class Model, std::size_t N, class F>
-constexpr void each_parameter(std::array<layer_info, N> const& layers, F f) {
-  []<class... S>(segments<S...>, std::array<layer_info, N> const& rows, F& call) {
-    std::size_t s = 0;
-    (
-        [&] {
-          for (std::size_t r = 0; r < N; ++r) {
-            if (rows[r].segment != s) continue;
-            auto const& list = parameters_of<typename S::layer>;
-            for (std::size_t k = 0; k < list.size(); ++k) call(r, k, list[k]);
-          }
-          ++s;
-        }(),
-        ...);
-  }(segments_of<Model>{}, layers, f);
-}
-
-/// Is `full` the name of this layer's parameter?
-constexpr bool is_parameter(std::string_view full, layer_name const& layer, std::string_view label) {
-  if (full.size() < label.size() + 1 || !full.ends_with(label)) return false;
-  full.remove_suffix(label.size());
-  return full.back() == '.' && layer.is(full.substr(0, full.size() - 1));
-}
-
-template <class Model, std::size_t Ties, std::size_t N>
-constexpr std::array<tie, Ties> find_ties(std::array<layer_info, N> const& layers) {
-  std::array<tie, Ties> ties{};
-  if constexpr (Ties > 0) {
-    std::size_t n = 0;
-    std::array<parameter_info, Ties> copies{};
-    each_parameter<Model>(layers, [&](std::size_t r, std::size_t k, parameter_info const& p) {
-      if (p.tied_to.empty()) return;
-      ties[n] = {r, k, N, 0, p.count};
-      copies[n++] = p;
-    });
-    each_parameter<Model>(layers, [&](std::size_t r, std::size_t k, parameter_info const& p) {
-      for (std::size_t i = 0; i < Ties; ++i)
-        if (p.tied_to.empty() && is_parameter(copies[i].tied_to, layers[r].name, p.label)) {
-          ties[i].owner_layer = r;
-          ties[i].owner_parameter = k;
-          if (p.rank != copies[i].rank || p.shape != copies[i].shape) ties[i].count = 0;
-        }
-    });
-  }
-  return ties;
-}
-
 template <class Layer, class Parameter, bool Lost, bool Unequal>
 struct tie_holds {
   static_assert(!Lost, "mpx::tied_parameter requires its user to name a parameter of the model in full");
@@ -376,7 +349,8 @@ constexpr auto first_fault() {
 }
 
 template <class Model, class Recipe>
-using fault_of = typename decltype(first_fault<streams_meet<Model, Recipe>, inputs_have_a_home<Model, Recipe>,
+using fault_of = typename decltype(first_fault<loss_is_last<Model, Recipe>, streams_meet<Model, Recipe>,
+                                               tables_hold<Model, Recipe>, inputs_have_a_home<Model, Recipe>,
                                                capacity_is_known<Model, Recipe>, positions_are_known<Model, Recipe>,
                                                ties_hold<Model, Recipe>, rules_are_known<Model, Recipe>,
                                                rules_do_not_overlap<Model, Recipe>, layers_are_placed<Model, Recipe>,

@@ -10,7 +10,7 @@
 
 namespace mpx {
 
-/// A pure automaton: the trainer holds the state, stores it in checkpoints, and asks for the next one after each step.
+/// A pure automaton: the trainer holds the state and asks for the next one after each step.
 /// `finite` is true when no gradient of any stage was infinite or NaN; a step that was not finite changes no weight.
 template <class T>
 concept loss_scaling_policy =

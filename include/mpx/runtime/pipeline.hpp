@@ -15,6 +15,7 @@
 #include <utility>
 #include <vector>
 
+#include <mpx/backend/concepts.hpp>
 #include <mpx/optim/decision.hpp>
 #include <mpx/plan/plan.hpp>
 #include <mpx/runtime/links.hpp>
@@ -26,7 +27,7 @@ namespace mpx {
 /// Executes a plan. Threads sleep between jobs; a job that fails on one device stops on all of them, before any
 /// parameter has changed.
 /// Errors  run() throws what the first failing device threw
-template <class Model, class Recipe, class Backend>
+template <class Model, class Recipe, backend Backend>
 class pipeline {
  public:
   using compute = typename Recipe::precision::compute;

@@ -44,7 +44,7 @@ void check_batch(Plan const& plan, batch const& given, bool targets_needed) {
       std::size_t const count = static_cast<std::size_t>(given.size.sequences) * row;
       if (column->values.size() != count)
         throw error({"feed has another size", where(), number(count) + " values", number(column->values.size())});
-      long const first = f.per_sequence ? 1 : f.padded ? -1 : 0;
+      long const first = f.per_sequence ? 1 : f.padded ? -0x80000000L : 0;
       long const last = f.per_sequence ? tokens : f.limit > 0 ? static_cast<long>(f.limit) - 1 : 0x7fffffffL;
       for (std::size_t i = 0; i < count; ++i) {
         long const value = column->values[i];
@@ -52,7 +52,7 @@ void check_batch(Plan const& plan, batch const& given, bool targets_needed) {
         throw error({f.per_sequence ? "length out of range" : "token id out of range",
                      origin() + ", sample " + number(i / row) + ", feed " + std::string(f.label) +
                          (f.per_sequence ? "" : ", position " + number(i % row)),
-                     number(first) + " to " + number(last), number(value)});
+                     f.padded ? "0 to " + number(last) + ", or less for padding" : number(first) + " to " + number(last), number(value)});
       }
     }
   }

@@ -9,6 +9,7 @@
 #include <string_view>
 #include <vector>
 
+#include <mpx/backend/concepts.hpp>
 #include <mpx/core/error.hpp>
 #include <mpx/runtime/pipeline.hpp>
 #include <mpx/train/check_batch.hpp>
@@ -18,7 +19,7 @@ namespace mpx {
 
 /// Owns the devices' threads and memory, and takes one step for each batch.
 /// Errors  everything throws mpx::error before any parameter has changed; a failing device stops all others
-template <class Model, class Recipe, class Backend>
+template <class Model, class Recipe, backend Backend>
 class basic_trainer {
  public:
   using settings = typename Recipe::settings;

@@ -1,0 +1,4 @@
+#include <mpx/model/attention.hpp>
+
+// error: mpx::attention requires its heads to have at most 256 columns
+mpx::self_attention<1024, 2, true> layer;
