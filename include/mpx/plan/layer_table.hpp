@@ -13,14 +13,23 @@ namespace mpx {
 
 namespace detail {
 
+/// Bytes that a parameter occupies for the whole run: weight, master copy, gradient and the optimizer's states.
+template <class Recipe>
+inline constexpr std::size_t bytes_per_parameter = [] {
+  constexpr element_sizes sizes = sizes_of<typename Recipe::precision>;
+  std::size_t const copy = has_master_copy<typename Recipe::precision> ? sizes.compute : 0;
+  return copy + sizes.accumulate * (2 + static_cast<std::size_t>(Recipe::optimizer::states));
+}();
+
 template <class... S>
-constexpr auto make_layer_table(segments<S...>, extents const& e, element_sizes sizes) {
+constexpr auto make_layer_table(segments<S...>, extents const& e, element_sizes sizes, std::size_t parameter_bytes) {
   std::array<layer_info, segments<S...>::layers> rows{};
   std::size_t r = 0, s = 0;
   (
       [&] {
         layer_info row = segment_row<S>(e, sizes);
         row.segment = s++;
+        row.state_bytes = row.parameter_elements * parameter_bytes + row.constant_elements * sizes.compute;
         for (auto const& p : parameters_of<typename S::layer>)
           if (p.tied_to.empty()) row.parameters += p.count;
         for (std::size_t i = 0; i < S::count; ++i) {
@@ -52,7 +61,8 @@ constexpr auto make_layer_table(segments<S...>, extents const& e, element_sizes 
 /// The layers of a model at a recipe's capacity and precision.
 template <class Model, class Recipe>
 inline constexpr auto layers_v =
-    detail::make_layer_table(segments_of<Model>{}, Recipe::capacity, sizes_of<typename Recipe::precision>);
+    detail::make_layer_table(segments_of<Model>{}, Recipe::capacity, sizes_of<typename Recipe::precision>,
+                             detail::bytes_per_parameter<Recipe>);
 
 /// The device of each layer.
 template <class Model, class Recipe>
