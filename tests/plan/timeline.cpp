@@ -12,10 +12,8 @@ namespace {
 
 constexpr std::size_t depth = mpx::channel_depth;
 
-template <std::size_t M>
-using one_f_one_b = mpx::one_f_one_b<mpx::microbatches<M>>;
-template <std::size_t M>
-using gpipe = mpx::gpipe<mpx::microbatches<M>>;
+template <std::size_t M> using one_f_one_b = mpx::one_f_one_b<mpx::microbatches<M>>;
+template <std::size_t M> using gpipe = mpx::gpipe<mpx::microbatches<M>>;
 
 /// Lists and timeline of stages that stand on these devices.
 template <class Schedule, std::size_t Devices, std::size_t Stages>
@@ -26,8 +24,7 @@ constexpr auto run(std::array<std::size_t, Stages> const& device_of_stage, std::
   return std::pair{lists, times};
 }
 
-template <class Times>
-bool works_without_overlap(Times const& times) {
+template <class Times> bool works_without_overlap(Times const& times) {
   for (std::size_t i = 1; i < times.work.size(); ++i) {
     auto const& before = times.work[i - 1];
     if (before.device == times.work[i].device && times.work[i].begin < before.end) return false;
@@ -36,8 +33,7 @@ bool works_without_overlap(Times const& times) {
 }
 
 /// A forward begins when the stage before has ended it; a backward when the stage after has.
-template <class Times>
-bool follows_its_input(Times const& times) {
+template <class Times> bool follows_its_input(Times const& times) {
   for (auto const& now : times.work)
     for (auto const& other : times.work) {
       if (now.kind != other.kind || now.microbatch != other.microbatch) continue;
@@ -69,8 +65,8 @@ constexpr auto& plan = mpx::plan_v<test::small_seq2seq, recipe>;
 }  // namespace
 
 TEST_CASE("equal stages idle for (S - 1) / (M + S - 1) of the time", "[plan][timeline]") {
-  constexpr auto lists =
-      mpx::make_actions<one_f_one_b<8>, 4>(std::array<std::size_t, 4>{0, 1, 2, 3}, depth, {1.0, 1.0, 1.0, 1.0}, {2.0, 2.0, 2.0, 2.0});
+  constexpr auto lists = mpx::make_actions<one_f_one_b<8>, 4>(std::array<std::size_t, 4>{0, 1, 2, 3}, depth,
+                                                              {1.0, 1.0, 1.0, 1.0}, {2.0, 2.0, 2.0, 2.0});
   constexpr auto times = mpx::make_timeline(lists, depth);
   CHECK(times.makespan == 3 * (8 + 3));
   CHECK(times.idle_share() == Approx(3.0 / 11));
@@ -89,7 +85,8 @@ TEST_CASE("a timeline ends when the run on paper does, whatever the costs", "[pl
   // Small whole numbers: their sums are exact in any order.
   for (int seed = 0; seed < 50; ++seed) {
     auto const cost = [&](int i) { return static_cast<double>(1 + (seed * 7 + i * i * 5 + seed * i) % 9); };
-    std::array<double, 4> const forward{cost(1), cost(2), cost(3), cost(4)}, backward{cost(5), cost(6), cost(7), cost(8)};
+    std::array<double, 4> const forward{cost(1), cost(2), cost(3), cost(4)},
+        backward{cost(5), cost(6), cost(7), cost(8)};
     for (std::size_t places = 1; places <= 3; ++places) {
       check(run<one_f_one_b<6>, 4>(std::array<std::size_t, 4>{0, 1, 2, 3}, forward, backward, places));
       check(run<one_f_one_b<6>, 2>(std::array<std::size_t, 4>{0, 1, 0, 1}, forward, backward, places));

@@ -24,8 +24,7 @@ struct timed_work {
 };
 
 /// All work of a step, one device after the other, each in the order that it works in.
-template <std::size_t Devices, std::size_t Works>
-struct timeline {
+template <std::size_t Devices, std::size_t Works> struct timeline {
   std::array<timed_work, Works> work{};
   std::array<double, Devices> busy{};
   double makespan = 0;
@@ -41,7 +40,7 @@ struct timeline {
 /// Replays action lists that end, such as a plan's: each device works through its own list, a receive waits for its
 /// send, and a send waits for a free place in its channel. Sends and receives take no time.
 template <std::size_t Stages, std::size_t Devices, std::size_t Count>
-[[nodiscard]] constexpr auto make_timeline(action_lists<Stages, Devices, Count> const& lists, std::size_t channel_depth,
+[[nodiscard]] constexpr auto make_timeline(action_lists<Stages, Devices, Count> const& lists, std::size_t depth,
                                            std::array<double, Stages> const& forward_cost,
                                            std::array<double, Stages> const& backward_cost) {
   constexpr std::size_t M = Count / action_count(Stages, 1);
@@ -69,8 +68,8 @@ template <std::size_t Stages, std::size_t Devices, std::size_t Count>
       std::size_t const way = a.kind == action_kind::send_forward || a.kind == action_kind::receive_forward ? 0 : 1;
       if (a.kind == action_kind::send_forward || a.kind == action_kind::send_backward) {
         std::size_t const k = l.sends[way];
-        if (k >= l.receives[way] + channel_depth) return false;
-        if (k >= channel_depth) clock[d] = std::max(clock[d], l.received[way][k - channel_depth]);
+        if (k >= l.receives[way] + depth) return false;
+        if (k >= depth) clock[d] = std::max(clock[d], l.received[way][k - depth]);
         l.sent[way][k] = clock[d];
         ++l.sends[way];
       } else {
@@ -100,8 +99,12 @@ template <std::size_t Stages, std::size_t Devices, std::size_t Count>
         moved = true;
         action const& a = lists.actions[next[d] - 1];
         if (a.kind != action_kind::forward && a.kind != action_kind::backward) continue;
-        out.work[first[d] + worked[d]++] = {static_cast<int>(d), a.stage, a.microbatch,
-                                            a.kind == action_kind::forward ? work::forward : work::backward, begin, clock[d]};
+        out.work[first[d] + worked[d]++] = {static_cast<int>(d),
+                                            a.stage,
+                                            a.microbatch,
+                                            a.kind == action_kind::forward ? work::forward : work::backward,
+                                            begin,
+                                            clock[d]};
         out.busy[d] += clock[d] - begin;
         out.makespan = std::max(out.makespan, clock[d]);
       }
@@ -111,13 +114,13 @@ template <std::size_t Stages, std::size_t Devices, std::size_t Count>
 
 /// The same with equal stages: a forward takes 1, a backward 2.
 template <std::size_t Stages, std::size_t Devices, std::size_t Count>
-[[nodiscard]] constexpr auto make_timeline(action_lists<Stages, Devices, Count> const& lists, std::size_t channel_depth) {
+[[nodiscard]] constexpr auto make_timeline(action_lists<Stages, Devices, Count> const& lists, std::size_t depth) {
   std::array<double, Stages> forward{}, backward{};
   for (std::size_t s = 0; s < Stages; ++s) {
     forward[s] = 1;
     backward[s] = 2;
   }
-  return make_timeline(lists, channel_depth, forward, backward);
+  return make_timeline(lists, depth, forward, backward);
 }
 
 }  // namespace mpx

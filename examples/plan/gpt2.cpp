@@ -1,0 +1,8 @@
+#include "planned.hpp"
+
+void add_gpt2(std::vector<planned>& to) {
+  add_plans<mpx::gpt2_124m, 1, 2, 4>(to, "gpt2_124m");
+  add_plans<mpx::gpt2_355m, 1, 2, 4>(to, "gpt2_355m");
+  add_plans<mpx::gpt2_774m, 1, 2, 4>(to, "gpt2_774m");
+  add_plans<mpx::gpt2_1558m, 1, 2, 4>(to, "gpt2_1558m");
+}

@@ -1,0 +1,100 @@
+// What published models need on 1, 2, 4 or 16 devices, without one of them at hand: nothing is allocated but text.
+//
+//   plan                                     which plans were compiled in
+//   plan gpt3_175b --devices 16              one of them: stages, bytes, links, idle time
+//   plan --svg memory.svg                    memory of the fullest device against the model's size
+//   plan gpt2_124m --devices 4 --timeline schedule.svg --trace schedule.json
+#include <mpx/io/charts.hpp>
+#include <mpx/io/trace.hpp>
+
+#include <CLI/CLI.hpp>
+
+#include <cmath>
+#include <cstdio>
+#include <fstream>
+#include <functional>
+#include <iostream>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "planned.hpp"
+
+// The tutorial's chart: without model parallelism, and with it, beside the memory of one GPU.
+mpx::memory_chart chart_of(std::vector<planned> const& plans) {
+  mpx::memory_chart chart{.title = "Training memory by model size: 1F1B, bf16 with f32 master weights, AdamW",
+                          .series = {},
+                          .limit = {16'000'000'000},
+                          .limit_label = "16 GB: one NVIDIA V100"};
+  std::set<int> counts;
+  for (auto const& p : plans) counts.insert(p.devices);
+  for (int const devices : counts) {
+    auto& series = chart.series.emplace_back();
+    series.label = std::to_string(devices) + (devices == 1 ? " device" : " devices");
+    for (auto const& p : plans)
+      if (p.devices == devices) series.points.push_back({p.model, p.parameters, p.fullest});
+  }
+  return chart;
+}
+
+mpx::timeline_chart timeline_of(planned const& p) {
+  return {.title = p.model + ", 1F1B: idle for " + mpx::svg_writer::number(std::round(1000 * p.idle_share) / 10) +
+                   " % of the devices' time, if stages are equal",
+          .unit = "one stage's forward of one microbatch; its backward takes two",
+          .devices = p.device_names};
+}
+
+void write(std::string const& path, std::function<void(std::ostream&)> const& content) {
+  std::ofstream file(path, std::ios::binary);
+  content(file);
+  file.close();
+  if (!file) throw mpx::error({"cannot write file", path, "a writable path", "none"});
+  std::cout << "written: " << path << '\n';
+}
+
+int main(int argc, char** argv) {
+  std::string model, memory_path, timeline_path, trace_path;
+  int devices = 1;
+  CLI::App app{"Prints what published models need on several devices, and draws it"};
+  app.add_option("model", model, "a model, such as gpt2_124m; all are listed where none is given");
+  app.add_option("--devices", devices, "pipeline stages, a device each")->capture_default_str();
+  app.add_option("--svg", memory_path, "write the memory of all models as a chart");
+  app.add_option("--timeline", timeline_path, "write when each device works on what as a chart");
+  app.add_option("--trace", trace_path, "write the same for ui.perfetto.dev; a forward takes 1 ms");
+  CLI11_PARSE(app, argc, argv);
+  try {
+    std::vector<planned> plans;
+    add_gpt2(plans);
+    add_gpt3(plans);
+    add_gpt3_large(plans);
+
+    if (!memory_path.empty())
+      write(memory_path, [&](std::ostream& out) { mpx::write_memory_chart(out, chart_of(plans)); });
+    if (model.empty()) {
+      if (!timeline_path.empty() || !trace_path.empty())
+        throw mpx::error({"no model", "--timeline, --trace", "one", "none"});
+      if (!memory_path.empty()) return 0;
+      std::printf("  %-12s %8s %17s %16s   %s\n", "model", "devices", "parameters", "fullest device",
+                  "idle, if stages are equal");
+      for (auto const& p : plans)
+        std::printf("  %-12s %8d %17s %16s   %.1f %%\n", p.model.c_str(), p.devices,
+                    mpx::detail::with_thousands(p.parameters).c_str(), mpx::to_string(p.fullest).c_str(),
+                    100 * p.idle_share);
+      return 0;
+    }
+    for (auto const& p : plans) {
+      if (p.model != model || p.devices != devices) continue;
+      p.print(std::cout);
+      if (!timeline_path.empty())
+        write(timeline_path, [&](std::ostream& out) { mpx::write_timeline_chart(out, timeline_of(p), p.timeline); });
+      if (!trace_path.empty())
+        write(trace_path, [&](std::ostream& out) { mpx::write_trace(out, p.device_names, p.timeline); });
+      return 0;
+    }
+    throw mpx::error(
+        {"no such plan was compiled in", model + " on " + std::to_string(devices), "one that `plan` lists", ""});
+  } catch (mpx::error const& error) {
+    std::fprintf(stderr, "%s\n", error.what());
+    return 1;
+  }
+}

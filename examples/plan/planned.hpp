@@ -1,0 +1,55 @@
+// A plan of one published model on a number of devices, as the program lists it. The types behind it are gone.
+#pragma once
+
+#include <mpx/model/published.hpp>
+#include <mpx/plan/print.hpp>
+#include <mpx/plan/timeline.hpp>
+
+#include <algorithm>
+#include <ostream>
+#include <string>
+#include <vector>
+
+struct planned {
+  std::string model;
+  int devices = 1;
+  std::size_t parameters = 0;
+  mpx::bytes fullest;  // what the device with the most bytes holds
+  double idle_share = 0;
+  std::vector<std::string> device_names;
+  std::vector<mpx::timed_work> timeline;  // equal stages: a forward takes 1, a backward 2
+  void (*print)(std::ostream&) = nullptr;
+};
+
+// One sequence of the model's whole context in a microbatch, bf16 arithmetic with f32 master weights, AdamW, 1F1B.
+template <class Model, std::size_t Devices>
+using plan_recipe =
+    mpx::recipe<mpx::place_evenly<Devices>, mpx::one_f_one_b<mpx::microbatches<(Devices > 4 ? 2 * Devices : 8)>>,
+                mpx::bf16_mixed, mpx::adamw, mpx::microbatch_capacity<mpx::sequences<1>, mpx::tokens<Model::context>>>;
+
+template <class Model, std::size_t Devices> planned plan_of(std::string const& model) {
+  constexpr auto& plan = mpx::plan_v<Model, plan_recipe<Model, Devices>>;
+  auto const times = mpx::make_timeline(plan.actions, mpx::channel_depth);
+  planned out;
+  out.model = model;
+  out.devices = static_cast<int>(Devices);
+  out.parameters = plan.parameters();
+  out.idle_share = times.idle_share();
+  out.timeline.assign(times.work.begin(), times.work.end());
+  out.print = [](std::ostream& to) { to << plan; };
+  for (auto const device : plan.devices) {
+    out.fullest = std::max(out.fullest, plan.bytes_on(device));
+    out.device_names.push_back(mpx::to_string(device));
+  }
+  return out;
+}
+
+// One model on several numbers of devices.
+template <class Model, std::size_t... Devices> void add_plans(std::vector<planned>& to, std::string const& model) {
+  (to.push_back(plan_of<Model, Devices>(model)), ...);
+}
+
+// Each in a file of its own: compilers may work on them at the same time.
+void add_gpt2(std::vector<planned>& to);
+void add_gpt3(std::vector<planned>& to);
+void add_gpt3_large(std::vector<planned>& to);
