@@ -14,9 +14,9 @@
 namespace test {
 
 /// All master weights after 20 steps with dropout, clipping, a warm-up and batches that do not fill their microbatches.
-template <class Model, class Precision, class Placement, class Schedule>
+template <class Model, class Precision, class Placement, class Schedule, class Recompute = mpx::keep_activations>
 std::vector<float> after_20_steps() {
-  using recipe = mpx::recipe<Placement, Schedule, Precision, mpx::clip_by_global_norm, mpx::noam, mpx::adam,
+  using recipe = mpx::recipe<Placement, Schedule, Precision, Recompute, mpx::clip_by_global_norm, mpx::noam, mpx::adam,
                              mpx::microbatch_capacity<mpx::sequences<4>, mpx::source_tokens<6>, mpx::target_tokens<6>>>;
   mpx::trainer<Model, recipe> trainer{{.lr = {.warmup = 10}, .seed = 3, .dropout = 0.2f}};
   for (int step = 0; step < 20; ++step) trainer.step(make_batch(9 + step % 8, 2 + step % 5, 6 - step % 4, 11, 13, static_cast<std::uint32_t>(step)));

@@ -9,9 +9,9 @@
 
 namespace {
 
-template <class Model, class Precision, class Placement, class Schedule>
+template <class Model, class Precision, class Placement, class Schedule, class Recompute>
 void touches_what_is_planned() {
-  using recipe = mpx::recipe<Placement, Schedule, Precision, mpx::adam,
+  using recipe = mpx::recipe<Placement, Schedule, Precision, mpx::adam, Recompute,
                              mpx::microbatch_capacity<mpx::sequences<3>, mpx::source_tokens<6>, mpx::target_tokens<5>>>;
   mpx::trainer<Model, recipe> trainer{{.dropout = 0.1f}};
   constexpr auto& plan = mpx::plan_v<Model, recipe>;
@@ -20,7 +20,7 @@ void touches_what_is_planned() {
 
   for (std::size_t d = 0; d < plan.device_count; ++d) CHECK(trainer.devices().arena(d).size() == plan.arena_bytes[d]);
   for (auto const& s : plan.stages)
-    for (auto const& r : {s.saved, s.gradient_buffers, s.held_gradients, s.outgoing, s.scratch, s.incoming_forward, s.incoming_backward})
+    for (auto const& r : {s.saved, s.working, s.gradient_buffers, s.held_gradients, s.outgoing, s.scratch, s.incoming_forward, s.incoming_backward})
       std::memset(trainer.devices().arena(s.device_index).data() + r.offset, static_cast<int>(paint), r.size);
   trainer.step(batch);
 
@@ -34,6 +34,7 @@ void touches_what_is_planned() {
   for (auto const& s : plan.stages) {
     CAPTURE(s.first, s.end);
     CHECK(touched(s, s.saved) == s.saved.size);
+    CHECK(touched(s, s.working) == s.working.size);
     CHECK(touched(s, s.held_gradients) == s.held_gradients.size);
     CHECK(touched(s, s.outgoing) == s.outgoing.size);
     CHECK(touched(s, s.scratch) == s.scratch.size);
@@ -62,11 +63,11 @@ using one_f_one_b_3 = mpx::one_f_one_b<mpx::microbatches<3>>;
 }  // namespace
 
 TEST_CASE("seq2seq touches exactly the memory that its plan gives it", "[step][memory]") {
-  touches_what_is_planned<test::small_seq2seq, mpx::bf16_mixed, mpx::place_evenly<3>, one_f_one_b_3>();
-  touches_what_is_planned<test::small_seq2seq, mpx::f32_only, mpx::place_all<>, gpipe_3>();
+  touches_what_is_planned<test::small_seq2seq, mpx::bf16_mixed, mpx::place_evenly<3>, one_f_one_b_3, mpx::keep_activations>();
+  touches_what_is_planned<test::small_seq2seq, mpx::f32_only, mpx::place_all<>, gpipe_3, mpx::recompute_block>();
 }
 
 TEST_CASE("gpt2 touches exactly the memory that its plan gives it", "[step][memory]") {
-  touches_what_is_planned<test::small_gpt2, mpx::bf16_mixed, mpx::place_evenly<2>, gpipe_3>();
-  touches_what_is_planned<test::small_gpt2, mpx::f32_only, mpx::place_evenly<3>, one_f_one_b_3>();
+  touches_what_is_planned<test::small_gpt2, mpx::bf16_mixed, mpx::place_evenly<2>, gpipe_3, mpx::keep_activations>();
+  touches_what_is_planned<test::small_gpt2, mpx::f32_only, mpx::place_evenly<3>, one_f_one_b_3, mpx::recompute_block>();
 }

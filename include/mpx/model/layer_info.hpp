@@ -94,7 +94,9 @@ struct layer_info {
   std::size_t parameter_elements = 0;  ///< the same with tied copies and alignment: what memory holds
   std::size_t constant_elements = 0;
   std::size_t state_bytes = 0;  ///< held for the whole run: weights, master, gradients, optimizer states, tables
-  std::size_t saved_bytes = 0;  ///< kept from forward to backward, for one microbatch
+  std::size_t saved_bytes = 0;  ///< what backward reads, for one microbatch
+  std::size_t kept_bytes = 0;   ///< of these, what is kept from forward to backward: the input alone if recomputed
+  bool recomputed = false;
   std::size_t forward_scratch = 0;
   std::size_t backward_scratch = 0;
   double forward_flops = 0;  ///< for one microbatch

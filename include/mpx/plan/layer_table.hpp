@@ -42,7 +42,7 @@ constexpr auto make_layer_table(segments<S...>, extents const& e, element_sizes 
   // Layers that share a path are numbered; a layer alone under its path is not, unless it stands in a repeat.
   constexpr std::array<std::string_view, sizeof...(S)> paths{S::path::view()...};
   constexpr std::array<bool, sizeof...(S)> numbered = [&] {
-    std::array<bool, sizeof...(S)> many{(S::count > 1)...};
+    std::array<bool, sizeof...(S)> many{S::repeated...};
     for (std::size_t a = 0; a < paths.size(); ++a)
       for (std::size_t b = 0; b < paths.size(); ++b) many[a] = many[a] || (a != b && paths[a] == paths[b]);
     return many;
@@ -56,13 +56,26 @@ constexpr auto make_layer_table(segments<S...>, extents const& e, element_sizes 
   return rows;
 }
 
+/// Marks the layers that the policy recomputes, where there is something to recompute.
+template <class Policy, std::size_t N>
+constexpr std::array<layer_info, N> with_recompute(std::array<layer_info, N> rows, extents const& e, element_sizes sizes) {
+  for (auto& row : rows) {
+    std::size_t const input = row.takes.exists() ? row.takes.bytes(e, sizes) : 0;
+    row.recomputed = row.keeps_input && !row.gradient_replaces_input && row.saved_bytes > input && Policy::recomputes(row);
+    row.kept_bytes = row.recomputed ? input : row.saved_bytes;
+  }
+  return rows;
+}
+
 }  // namespace detail
 
 /// The layers of a model at a recipe's capacity and precision.
 template <class Model, class Recipe>
 inline constexpr auto layers_v =
-    detail::make_layer_table(segments_of<Model>{}, Recipe::capacity, sizes_of<typename Recipe::precision>,
-                             detail::bytes_per_parameter<Recipe>);
+    detail::with_recompute<typename Recipe::recompute>(
+        detail::make_layer_table(segments_of<Model>{}, Recipe::capacity, sizes_of<typename Recipe::precision>,
+                                 detail::bytes_per_parameter<Recipe>),
+        Recipe::capacity, sizes_of<typename Recipe::precision>);
 
 /// The device of each layer.
 template <class Model, class Recipe>

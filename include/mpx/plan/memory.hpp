@@ -7,6 +7,7 @@
 #include <cstddef>
 
 #include <mpx/core/device.hpp>
+#include <mpx/plan/actions.hpp>
 #include <mpx/plan/routes.hpp>
 
 namespace mpx {
@@ -17,8 +18,6 @@ struct region {
   std::size_t size = 0;
 };
 
-/// How many messages of one stream a channel holds before its sender waits.
-inline constexpr std::size_t channel_depth = 2;
 inline constexpr std::size_t most_link_streams = most_held_streams + 1;
 
 /// The streams that cross from one stage to the next, and back as gradients. The stream that the next layer takes
@@ -47,6 +46,7 @@ struct stage_info {
   std::size_t parameters = 0;          ///< trainable values, tied copies left out
   std::size_t parameter_elements = 0;  ///< what memory holds, copies and alignment included
   double forward_flops = 0;            ///< of one microbatch at capacity
+  double recomputed_flops = 0;         ///< of its backward, on top of two forwards
 
   region weights;           ///< in the compute type; empty when that is the master's type
   region master;            ///< f32
@@ -54,6 +54,7 @@ struct stage_info {
   region states;            ///< f32, the optimizer's
   region constants;         ///< tables that are never trained
   region saved;             ///< slots x slot_size
+  region working;           ///< what a recomputed layer saves, one layer at a time
   region gradient_buffers;  ///< gradients between layers, taking turns
   region held_gradients;
   region outgoing;  ///< what the last layer writes for the next stage
@@ -112,13 +113,18 @@ constexpr void lay_out_stage(stage_info& stage, std::array<layer_place, N>& plac
     arena_size += r.size;
   };
 
-  std::size_t parameters = 0, constants = 0, slot = 0, buffer = 0, scratch = 0;
+  std::size_t parameters = 0, constants = 0, slot = 0, working = 0, buffer = 0, scratch = 0;
   for (std::size_t r = stage.first; r < stage.end; ++r) {
     layer_info const& layer = layers[r];
     places[r] = {parameters, constants, slot};
     parameters += layer.parameter_elements;
     constants += layer.constant_elements;
-    slot += layer.saved_bytes;
+    slot += layer.kept_bytes;
+    if (layer.recomputed) {
+      working = std::max(working, layer.saved_bytes);
+      buffer = std::max(buffer, layer.gives.bytes(e, of));  // its output, computed again and not needed
+      stage.recomputed_flops += layer.forward_flops;
+    }
     scratch = std::max({scratch, layer.forward_scratch, layer.backward_scratch});
     if (layer.takes.exists() && !layer.gradient_replaces_input) buffer = std::max(buffer, layer.takes.bytes(e, of));
     stage.parameters += layer.parameters;
@@ -166,6 +172,7 @@ constexpr void lay_out_stage(stage_info& stage, std::array<layer_place, N>& plac
   place(stage.states, parameters * of.accumulate * sizes.optimizer_states);
   place(stage.constants, constants * of.compute);
   place(stage.saved, slot * stage.slots);
+  place(stage.working, working);
   place(stage.gradient_buffers, 2 * buffer);
   place(stage.held_gradients, held_gradients);
   place(stage.outgoing, outgoing);

@@ -7,6 +7,7 @@
 
 #include <mpx/core/units.hpp>
 #include <mpx/plan/actions.hpp>
+#include <mpx/plan/budget.hpp>
 #include <mpx/plan/memory.hpp>
 #include <mpx/plan/partition.hpp>
 #include <mpx/plan/verify.hpp>
@@ -65,7 +66,7 @@ struct plan {
       use.gradients += {s.gradients.size};
       use.optimizer += {s.states.size};
       use.constants += {s.constants.size};
-      use.activations += {s.saved.size};
+      use.activations += {s.saved.size + s.working.size};
       use.scratch += {s.gradient_buffers.size + s.held_gradients.size + s.outgoing.size + s.scratch.size};
       use.channels += {s.incoming_forward.size + s.incoming_backward.size};
     }
@@ -88,7 +89,8 @@ struct plan {
     return sum;
   }
 
-  /// Idle time over total time, all devices together, when time is proportional to FLOPs and backward costs two forwards.
+  /// Idle time over total time, all devices together, when time is proportional to FLOPs and backward costs two
+  /// forwards, three for a recomputed layer.
   [[nodiscard]] constexpr double idle_share() const { return actions.idle_share; }
 };
 
@@ -126,8 +128,10 @@ constexpr auto make_plan() {
     stage.device_index = device_of_stage[s] = out.index_of(stage.where);
     stage.first = bounds[s];
     stage.end = bounds[s + 1];
-    for (std::size_t r = stage.first; r < stage.end; ++r) forward_cost[s] += layers[r].forward_flops;
-    backward_cost[s] = 2 * forward_cost[s];
+    for (std::size_t r = stage.first; r < stage.end; ++r) {
+      forward_cost[s] += layers[r].forward_flops;
+      backward_cost[s] += (layers[r].recomputed ? 3 : 2) * layers[r].forward_flops;
+    }
     if (s + 1 < S) out.links[s] = make_link(layers, out.routes, stage.end);
   }
   out.actions = make_actions<typename Recipe::schedule, D>(device_of_stage, channel_depth, forward_cost, backward_cost);
@@ -145,7 +149,15 @@ constexpr auto make_plan() {
 template <class Model, class Recipe>
 constexpr auto checked_plan() {
   static_cast<void>(sizeof(verified<Model, Recipe>));  // a mistake is reported here, in one sentence
-  if constexpr (verified<Model, Recipe>::sound) return make_plan<Model, Recipe>();
+  if constexpr (verified<Model, Recipe>::sound) {
+    constexpr auto made = make_plan<Model, Recipe>();
+    constexpr auto excess = find_excess(made, Recipe::budgets);
+    static_cast<void>(sizeof(
+        device_holds<excess.exists(), on_device<excess.where.kind, excess.where.ordinal>, needed<excess.needed>, available<excess.available>,
+                     largest<excess.kinds[0], excess.sizes[0]>, largest<excess.kinds[1], excess.sizes[1]>,
+                     largest<excess.kinds[2], excess.sizes[2]>>));
+    return made;
+  }
 }
 
 }  // namespace detail

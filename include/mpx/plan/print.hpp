@@ -72,7 +72,7 @@ std::ostream& operator<<(std::ostream& out, plan<L, S, D, A, T> const& p) {
     auto const& stage = p.stages[s];
     std::string const first = p.layers[stage.first].name.text(), last = p.layers[stage.end - 1].name.text();
     char flops[32];
-    std::snprintf(flops, sizeof flops, "%.3f", 3e-9 * stage.forward_flops * static_cast<double>(p.microbatches));
+    std::snprintf(flops, sizeof flops, "%.3f", 1e-9 * (3 * stage.forward_flops + stage.recomputed_flops) * static_cast<double>(p.microbatches));
     stages.push_back({std::to_string(s), to_string(stage.where), std::to_string(stage.end - stage.first),
                       first == last ? first : first + " .. " + last, with_thousands(stage.parameters), flops,
                       std::to_string(stage.slots)});

@@ -13,12 +13,13 @@
 
 namespace mpx {
 
-/// Count layers of type L, one after the other, under one path.
-template <class L, std::size_t Count, class Path>
+/// Count layers of type L, one after the other, under one path; those of a repeat are numbered, even when it is one.
+template <class L, std::size_t Count, class Path, bool Repeated = false>
 struct segment {
   using layer = L;
   using path = Path;
   static constexpr std::size_t count = Count;
+  static constexpr bool repeated = Repeated;
 };
 
 template <class... S>
@@ -70,7 +71,7 @@ template <class Path, repeated L>
 struct flattened<Path, L> {
   using repeated_layer = typename L::repeated;
   using type = segments<
-      segment<repeated_layer, L::copies, typename joined_name<Path, typename row_label<repeated_layer>::type>::type>>;
+      segment<repeated_layer, L::copies, typename joined_name<Path, typename row_label<repeated_layer>::type>::type, true>>;
 };
 template <class Path, chain L>
   requires(!labelled<L>)

@@ -125,13 +125,13 @@ template <class Model, class Recipe>
 struct tables_hold {
   static constexpr std::size_t held = make_routing(layers_v<Model, Recipe>).wanted_held;
   static constexpr std::size_t different_feeds = [] {
-    auto const& layers = layers_v<Model, Recipe>;
+    auto const& rows = layers_v<Model, Recipe>;
     std::size_t count = 0;
-    for (std::size_t r = 0; r < layers.size(); ++r)
-      for (auto const& f : layers[r].feeds) {
+    for (std::size_t r = 0; r < rows.size(); ++r)
+      for (auto const& f : rows[r].feeds) {
         bool seen = f.label.empty();
         for (std::size_t before = 0; before < r; ++before)
-          for (auto const& other : layers[before].feeds) seen = seen || other.label == f.label;
+          for (auto const& other : rows[before].feeds) seen = seen || other.label == f.label;
         count += !seen;
       }
     return count;
@@ -235,6 +235,16 @@ struct placed {
   static_assert(!ByRules, "mpx::place_at requires each layer of the model to be named by a rule");
   static_assert(ByRules, "mpx::recipe requires its placement to place every layer on a device");
 };
+/// A placement may say in its own words why it leaves layers without a device: `template <auto const& Layers> refusal`.
+template <class Model, class Recipe, std::size_t Row>
+struct refusal_of {
+  using type = placed<layer_named_t<Model, Recipe, Row>, !labels_of<typename Recipe::placement>.empty()>;
+};
+template <class Model, class Recipe, std::size_t Row>
+  requires requires { typename Recipe::placement::template refusal<layers_v<Model, Recipe>>; }
+struct refusal_of<Model, Recipe, Row> {
+  using type = typename Recipe::placement::template refusal<layers_v<Model, Recipe>>;
+};
 template <class Model, class Recipe>
 struct layers_are_placed {
   static constexpr std::size_t row = [] {
@@ -244,7 +254,7 @@ struct layers_are_placed {
     return r;
   }();
   static constexpr bool holds = row == layers_v<Model, Recipe>.size();
-  using verdict = placed<layer_named_t<Model, Recipe, row>, !labels_of<typename Recipe::placement>.empty()>;
+  using verdict = typename refusal_of<Model, Recipe, row>::type;
 };
 
 // --- schedule --------------------------------------------------------------------------------------------------------
@@ -288,7 +298,7 @@ struct schedule_ends {
       while (device_of_stage[s] < s && where[bounds[device_of_stage[s]]] != where[bounds[s]]) ++device_of_stage[s];
     }
     // Devices are numbered by their first stage here: enough to tell whether the lists end.
-    auto const lists = make_actions<typename Recipe::schedule, S>(device_of_stage, 2, cost, cost);
+    auto const lists = make_actions<typename Recipe::schedule, S>(device_of_stage, channel_depth, cost, cost);
     return outcome{lists.fault, lists.fault_stage, lists.fault_microbatch};
   }();
   static constexpr bool holds = run.fault == schedule_fault::none;

@@ -7,12 +7,15 @@
 #include <type_traits>
 
 #include <mpx/core/extent.hpp>
+#include <mpx/policy/budget.hpp>
 #include <mpx/policy/clipping.hpp>
 #include <mpx/policy/loss_scaling.hpp>
 #include <mpx/policy/lr_schedule.hpp>
 #include <mpx/policy/optimizer.hpp>
+#include <mpx/policy/place_by_cost.hpp>
 #include <mpx/policy/placement.hpp>
 #include <mpx/policy/precision.hpp>
+#include <mpx/policy/recompute.hpp>
 #include <mpx/policy/schedule.hpp>
 
 namespace mpx {
@@ -75,13 +78,19 @@ template <class T> concept meant_as_loss_scaling = requires { typename T::state;
 template <class T> concept meant_as_clipping = requires { &T::scale; } || requires { &T::element; };
 template <class T> concept meant_as_lr_schedule = requires { &T::rate; };
 template <class T> concept meant_as_optimizer = requires { T::states; };
+template <class T> concept meant_as_recompute = requires { &T::recomputes; };
 template <class T> concept meant_as_capacity = requires { T::capacity; };
+template <class T> concept meant_as_budget = requires { T::budget; };
 
-enum class slot { unknown, placement, schedule, precision, loss_scaling, clipping, lr_schedule, optimizer, capacity };
+enum class slot {
+  unknown, placement, schedule, precision, loss_scaling, clipping, lr_schedule, optimizer, recompute, capacity, budget
+};
 
 template <class T>
 consteval slot slot_of() {
   if constexpr (meant_as_capacity<T>) return slot::capacity;
+  else if constexpr (meant_as_budget<T>) return slot::budget;
+  else if constexpr (meant_as_recompute<T>) return slot::recompute;
   else if constexpr (meant_as_schedule<T>) return slot::schedule;
   else if constexpr (meant_as_precision<T>) return slot::precision;
   else if constexpr (meant_as_loss_scaling<T>) return slot::loss_scaling;
@@ -99,15 +108,17 @@ template <loss_scaling_policy T> struct checked_loss_scaling {};
 template <clipping_policy T> struct checked_clipping {};
 template <lr_schedule T> struct checked_lr_schedule {};
 template <optimizer_policy T> struct checked_optimizer {};
+template <recompute_policy T> struct checked_recompute {};
 
 template <class Policy, slot Slot>
 struct checked_policy {
   static_assert(Slot != slot::unknown,
                 "mpx::recipe requires each argument to be a policy: a placement (assign), schedule (tasks), precision "
-                "(compute), loss scaling (state), clipping (scale or element), lr schedule (rate), optimizer (states) or "
-                "microbatch_capacity");
+                "(compute), loss scaling (state), clipping (scale or element), lr schedule (rate), optimizer (states), "
+                "recompute (recomputes), fits or microbatch_capacity");
 };
 template <class T> struct checked_policy<T, slot::capacity> {};
+template <class T> struct checked_policy<T, slot::budget> {};
 template <class T> struct checked_policy<T, slot::placement> : checked_placement<T> {};
 template <class T> struct checked_policy<T, slot::schedule> : checked_schedule<T> {};
 template <class T> struct checked_policy<T, slot::precision> : checked_precision<T> {};
@@ -115,6 +126,7 @@ template <class T> struct checked_policy<T, slot::loss_scaling> : checked_loss_s
 template <class T> struct checked_policy<T, slot::clipping> : checked_clipping<T> {};
 template <class T> struct checked_policy<T, slot::lr_schedule> : checked_lr_schedule<T> {};
 template <class T> struct checked_policy<T, slot::optimizer> : checked_optimizer<T> {};
+template <class T> struct checked_policy<T, slot::recompute> : checked_recompute<T> {};
 
 /// The policy in this slot, or the default.
 template <slot Slot, class Default, class... Policies>
@@ -131,11 +143,28 @@ struct single_policies {
     std::array<slot, sizeof...(Policies)> const kinds{slot_of<Policies>()...};
     for (std::size_t a = 0; a < kinds.size(); ++a)
       for (std::size_t b = 0; b < a; ++b)
-        if (kinds[a] == kinds[b] && kinds[a] != slot::unknown) return false;
+        if (kinds[a] == kinds[b] && kinds[a] != slot::unknown && kinds[a] != slot::budget) return false;
     return true;
   }();
   static_assert(single, "mpx::recipe requires its user to give at most one policy of each kind");
 };
+
+/// The most bytes that a device may hold.
+struct device_budget {
+  device where;
+  bytes budget;
+};
+template <class T>
+constexpr void add_budget([[maybe_unused]] auto& list, [[maybe_unused]] std::size_t& n) {
+  if constexpr (slot_of<T>() == slot::budget) list[n++] = {T::where, T::budget};
+}
+template <class... Policies>
+constexpr auto budgets_of() {
+  std::array<device_budget, (std::size_t{slot_of<Policies>() == slot::budget} + ... + 0)> list{};
+  [[maybe_unused]] std::size_t n = 0;
+  (add_budget<Policies>(list, n), ...);
+  return list;
+}
 
 /// Stands for the capacity where none is given.
 struct no_capacity {
@@ -158,7 +187,7 @@ struct kept_gradients {
 }  // namespace detail
 
 /// The policies of a run, in any order. Left out: one device, one microbatch, f32, no loss scaling, no clipping, a
-/// constant rate, adam. The microbatch capacity must be given.
+/// constant rate, adam, activations kept. The microbatch capacity must be given.
 /// Errors  compile time: an argument that is no policy, a policy of the wrong form, two of one kind; f16 arithmetic
 ///         without loss scaling
 template <class... Policies>
@@ -171,8 +200,10 @@ struct recipe {
   using clipping = typename detail::pick<s::clipping, no_clipping, Policies...>::type;
   using lr = typename detail::pick<s::lr_schedule, constant_rate, Policies...>::type;
   using optimizer = typename detail::pick<s::optimizer, adam, Policies...>::type;
+  using recompute = typename detail::pick<s::recompute, keep_activations, Policies...>::type;
   using capacity_policy = typename detail::pick<s::capacity, detail::no_capacity, Policies...>::type;
   static constexpr extents capacity = capacity_policy::capacity;
+  static constexpr auto budgets = detail::budgets_of<Policies...>();
 
   /// The numbers of a run: none of them decides a type or a byte, so none needs compiling again.
   struct settings {

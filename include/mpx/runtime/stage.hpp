@@ -134,8 +134,14 @@ class stage<Machine, T, stage_layers<Runs...>> {
         dx = gradient_buffer(turn);
         turn = 1 - turn;
       }
-      execution<L>::backward(make_context(step, part, slot, row), weights(row), gradients(row), constants(row), dy, dx,
-                             saved(row, slot));
+      context const c = make_context(step, part, slot, row);
+      if (layer.recomputed) {
+        // The same forward again, from the kept input; its output goes where dx is written next, since nobody needs it.
+        T* const x = reinterpret_cast<T*>(saved(row, slot));
+        machine_.copy(x, input(row, slot), stream_elements(layer.takes, part) * sizeof(T));
+        execution<L>::forward(c, weights(row), constants(row), static_cast<T const*>(x), dx, saved(row, slot));
+      }
+      execution<L>::backward(c, weights(row), gradients(row), constants(row), dy, dx, saved(row, slot));
       if (route.takes_held >= 0)
         machine_.add(held_gradient(route.takes_held), dx, stream_elements(layer.takes, part));
       gradient = dx;
@@ -199,7 +205,14 @@ class stage<Machine, T, stage_layers<Runs...>> {
   [[nodiscard]] std::byte* slot_begin(int slot) const {
     return arena_ + info().saved.offset + static_cast<std::size_t>(slot) * info().slot_size;
   }
-  [[nodiscard]] std::byte* saved(std::size_t row, int slot) const { return slot_begin(slot) + tables_.places[row].saved_offset; }
+  /// What a layer keeps in a slot until backward.
+  [[nodiscard]] std::byte* kept(std::size_t row, int slot) const {
+    return slot_begin(slot) + tables_.places[row].saved_offset;
+  }
+  /// Where a layer saves what its backward reads: in its slot, or, when it is recomputed, where the last one did too.
+  [[nodiscard]] std::byte* saved(std::size_t row, int slot) const {
+    return tables_.layers[row].recomputed ? arena_ + info().working.offset : kept(row, slot);
+  }
   [[nodiscard]] accumulate* master(std::size_t row) const { return at<accumulate>(info().master) + tables_.places[row].parameter_offset; }
   [[nodiscard]] accumulate* gradients(std::size_t row) const {
     return at<accumulate>(info().gradients) + tables_.places[row].parameter_offset;
@@ -214,7 +227,7 @@ class stage<Machine, T, stage_layers<Runs...>> {
 
   /// Where a layer finds its input: in what it keeps, or, when it works in place, where its output goes.
   [[nodiscard]] T* input(std::size_t row, int slot) {
-    return tables_.layers[row].keeps_input ? reinterpret_cast<T*>(saved(row, slot)) : output(row, slot);
+    return tables_.layers[row].keeps_input ? reinterpret_cast<T*>(kept(row, slot)) : output(row, slot);
   }
   [[nodiscard]] T* output(std::size_t row, int slot) {
     if (!tables_.layers[row].gives.exists()) return nullptr;
