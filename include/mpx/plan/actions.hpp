@@ -65,7 +65,7 @@ constexpr schedule_fault check_tasks(std::array<task, Tasks> const& tasks, int& 
 /// Expands a schedule over stages that stand on devices, and runs it on paper with channels of the given depth.
 /// Sends and receives take no time there; forward and backward of stage s take forward_cost[s] and backward_cost[s].
 template <class Schedule, std::size_t Devices, std::size_t Stages>
-[[nodiscard]] constexpr auto make_actions(std::array<std::size_t, Stages> const& device_of_stage, std::size_t channel_depth,
+[[nodiscard]] constexpr auto make_actions(std::array<std::size_t, Stages> const& device_of_stage, std::size_t depth,
                                           std::array<double, Stages> const& forward_cost,
                                           std::array<double, Stages> const& backward_cost) {
   constexpr std::size_t M = Schedule::microbatches;
@@ -139,9 +139,9 @@ template <class Schedule, std::size_t Devices, std::size_t Stages>
     std::size_t const way = a.kind == action_kind::send_forward || a.kind == action_kind::receive_forward ? 0 : 1;
     if (a.kind == action_kind::send_forward || a.kind == action_kind::send_backward) {
       std::size_t const k = l.sends[way];
-      if (k < channel_depth) return free;
-      if (l.receives[way] + channel_depth <= k) return never;  // no free place in the channel
-      return std::max(free, l.received[way][k - channel_depth]);
+      if (k < depth) return free;
+      if (l.receives[way] + depth <= k) return never;  // no free place in the channel
+      return std::max(free, l.received[way][k - depth]);
     }
     std::size_t const k = l.receives[way];
     if (l.sends[way] <= k || l.microbatch[way][k] != a.microbatch) return never;  // nothing there, or another one
