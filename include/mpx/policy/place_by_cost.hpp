@@ -47,7 +47,7 @@ template <std::size_t Devices, std::size_t Layers>
   run_costs<Devices, Layers> costs;
   for (std::size_t i = 0; i < Layers; ++i) {
     costs.once[i + 1] = costs.once[i] + static_cast<double>(layers[i].state_bytes);
-    costs.each[i + 1] = costs.each[i] + static_cast<double>(layers[i].saved_bytes);
+    costs.each[i + 1] = costs.each[i] + static_cast<double>(layers[i].kept_bytes);
   }
   for (std::size_t d = 0; d < Devices; ++d) {
     costs.speed[d] = 1;
@@ -120,12 +120,9 @@ template <std::size_t Devices, std::size_t Layers>
 /// How fast the devices are, one relative to another; none named: all alike.
 template <std::size_t... Speeds>
 struct device_weights {
-  static constexpr std::size_t count = sizeof...(Speeds);
-  static constexpr bool positive = ((Speeds > 0) && ...);
-
   template <std::size_t Devices>
   static constexpr std::array<double, Devices> speeds() {
-    if constexpr (count == Devices) return {static_cast<double>(Speeds)...};
+    if constexpr (sizeof...(Speeds) == Devices) return {static_cast<double>(Speeds)...};
     std::array<double, Devices> alike{};
     for (double& one : alike) one = 1;
     return alike;
