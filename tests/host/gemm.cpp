@@ -4,43 +4,20 @@
 #include <cstddef>
 #include <cstdlib>
 #include <cstring>
-#include <new>
 #include <string>
 #include <type_traits>
 #include <vector>
 
-#include <dlfcn.h>
-
 #include <mpx/core/random.hpp>
 #include <mpx/host/gemm.hpp>
+
+#include "support/count_allocations.hpp"
 
 using mpx::bf16;
 using mpx::f16;
 using mpx::gemm_shape;
 
 static_assert(!std::is_copy_constructible_v<mpx::on_host::gemm>);
-
-namespace {
-
-/// Allocations that this program's own code asks for; oneDNN, a library beside it, makes its own.
-thread_local long own_allocations = 0;
-
-void* base_of(void const* address) {
-  Dl_info info{};
-  return dladdr(address, &info) != 0 ? info.dli_fbase : nullptr;
-}
-
-}  // namespace
-
-__attribute__((noinline)) void* operator new(std::size_t bytes) {
-  static void* const program = base_of(reinterpret_cast<void const*>(&base_of));
-  if (base_of(__builtin_return_address(0)) == program) ++own_allocations;
-  if (void* const block = std::malloc(bytes == 0 ? 1 : bytes)) return block;
-  throw std::bad_alloc();
-}
-void* operator new(std::size_t bytes, std::nothrow_t const&) noexcept { return std::malloc(bytes == 0 ? 1 : bytes); }
-__attribute__((noinline)) void operator delete(void* block) noexcept { std::free(block); }
-__attribute__((noinline)) void operator delete(void* block, std::size_t) noexcept { std::free(block); }
 
 namespace {
 
@@ -154,7 +131,7 @@ TEST_CASE("a shape that gemm has seen allocates nothing and gives the same bits"
     auto const workspace = multiply.workspace_bytes();
     auto const shapes = multiply.shapes();
 
-    auto const before = own_allocations;
+    long const before = own_allocations;
     for (int i = 0; i < 10; ++i) multiply(s, a.data(), b.data(), again.data(), b.data());
     CHECK(own_allocations == before);
 
@@ -167,9 +144,9 @@ TEST_CASE("a shape that gemm has seen allocates nothing and gives the same bits"
   run(bf16{}, float{});
   run(f16{}, f16{});
 
-  auto const before = own_allocations;
+  long const before = own_allocations;
   ::operator delete(::operator new(8));
-  auto const after = own_allocations;
+  long const after = own_allocations;
   CHECK(after == before + 1);  // the counter does count
 }
 

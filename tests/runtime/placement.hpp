@@ -36,4 +36,31 @@ using there_and_back = mpx::place_at<mpx::at<"encoder", mpx::host<0>>, mpx::at<"
                                      mpx::at<"decoder.layers", mpx::host<1>>, mpx::at<"decoder.norm", mpx::host<0>>,
                                      mpx::at<"decoder.head", mpx::host<0>>, mpx::at<"decoder.loss", mpx::host<0>>>;
 
+/// On 1, 2, 3 and 4 devices, and on one that holds the first and the last stage, under both schedules.
+template <class Precision>
+void seq2seq_keeps_its_bytes() {
+  auto const run = []<class Placement, class Schedule>() { return after_20_steps<small_seq2seq, Precision, Placement, Schedule>(); };
+  auto const one = run.template operator()<mpx::place_all<>, gpipe_4>();
+  CHECK(same_bytes(one, run.template operator()<mpx::place_all<>, one_f_one_b_4>()));
+  CHECK(same_bytes(one, run.template operator()<mpx::place_evenly<2>, gpipe_4>()));
+  CHECK(same_bytes(one, run.template operator()<mpx::place_evenly<2>, one_f_one_b_4>()));
+  CHECK(same_bytes(one, run.template operator()<mpx::place_evenly<3>, gpipe_4>()));
+  CHECK(same_bytes(one, run.template operator()<mpx::place_evenly<3>, one_f_one_b_4>()));
+  CHECK(same_bytes(one, run.template operator()<mpx::place_evenly<4>, gpipe_4>()));
+  CHECK(same_bytes(one, run.template operator()<mpx::place_evenly<4>, one_f_one_b_4>()));
+  CHECK(same_bytes(one, run.template operator()<there_and_back, one_f_one_b_4>()));
+}
+
+/// Its table tied to a head on another device, on 1, 2, 3 and 4 devices.
+template <class Precision>
+void gpt2_keeps_its_bytes() {
+  auto const run = []<class Placement, class Schedule>() { return after_20_steps<small_gpt2, Precision, Placement, Schedule>(); };
+  auto const one = run.template operator()<mpx::place_all<>, gpipe_4>();
+  CHECK(same_bytes(one, run.template operator()<mpx::place_evenly<2>, gpipe_4>()));
+  CHECK(same_bytes(one, run.template operator()<mpx::place_evenly<2>, one_f_one_b_4>()));
+  CHECK(same_bytes(one, run.template operator()<mpx::place_evenly<3>, one_f_one_b_4>()));
+  CHECK(same_bytes(one, run.template operator()<mpx::place_evenly<4>, gpipe_4>()));
+  CHECK(same_bytes(one, run.template operator()<mpx::place_evenly<4>, one_f_one_b_4>()));
+}
+
 }  // namespace test

@@ -1,18 +1,6 @@
-// gpt2 in f32, its table tied to a head on another device, on 1, 2, 3 and 4 devices.
+// gpt2 in f32 under every placement.
 #include "placement.hpp"
 
-using namespace test;
-
-template <class Placement, class Schedule>
-static std::vector<float> run() {
-  return after_20_steps<small_gpt2, mpx::f32_only, Placement, Schedule>();
-}
-
 TEST_CASE("gpt2 in f32 ends with the same bytes wherever its layers live", "[runtime][placement]") {
-  auto const one = run<mpx::place_all<>, gpipe_4>();
-  CHECK(same_bytes(one, run<mpx::place_evenly<2>, gpipe_4>()));
-  CHECK(same_bytes(one, run<mpx::place_evenly<2>, one_f_one_b_4>()));
-  CHECK(same_bytes(one, run<mpx::place_evenly<3>, one_f_one_b_4>()));
-  CHECK(same_bytes(one, run<mpx::place_evenly<4>, gpipe_4>()));
-  CHECK(same_bytes(one, run<mpx::place_evenly<4>, one_f_one_b_4>()));
+  test::gpt2_keeps_its_bytes<mpx::f32_only>();
 }

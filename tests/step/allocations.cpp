@@ -1,38 +1,12 @@
 // What a step costs besides arithmetic: no allocation, no virtual call.
-#include <dlfcn.h>
-
-#include <atomic>
-#include <cstdlib>
-#include <new>
 #include <type_traits>
 
 #include <mpx/mpx.hpp>
 
 #include <mpx_test.hpp>
 
+#include "support/count_allocations.hpp"
 #include "support/models.hpp"
-
-namespace {
-
-/// Allocations asked for by this program, and by the libraries that it calls.
-std::atomic<long> own_allocations{0}, library_allocations{0};
-
-void const* base_of(void const* address) {
-  Dl_info info{};
-  return dladdr(address, &info) != 0 ? info.dli_fbase : nullptr;
-}
-
-}  // namespace
-
-__attribute__((noinline)) void* operator new(std::size_t bytes) {
-  static void const* const program = base_of(reinterpret_cast<void const*>(&base_of));
-  ++(base_of(__builtin_return_address(0)) == program ? own_allocations : library_allocations);
-  if (void* const block = std::malloc(bytes == 0 ? 1 : bytes)) return block;
-  throw std::bad_alloc();
-}
-void* operator new(std::size_t bytes, std::nothrow_t const&) noexcept { return std::malloc(bytes == 0 ? 1 : bytes); }
-__attribute__((noinline)) void operator delete(void* block) noexcept { std::free(block); }
-__attribute__((noinline)) void operator delete(void* block, std::size_t) noexcept { std::free(block); }
 
 namespace {
 
