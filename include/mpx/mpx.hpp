@@ -7,6 +7,7 @@
 #include <mpx/io/numbers_to_words.hpp>
 #include <mpx/io/text.hpp>
 #include <mpx/model/gpt2.hpp>
+#include <mpx/model/llama.hpp>
 #include <mpx/model/seq2seq.hpp>
 #include <mpx/plan/print.hpp>
 #include <mpx/policy/recipe.hpp>

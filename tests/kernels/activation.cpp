@@ -55,6 +55,33 @@ TEMPLATE_TEST_CASE("an activation stays finite for finite values and passes NaN 
   CHECK(std::isnan(formula::value(std::numeric_limits<float>::quiet_NaN())));
 }
 
+TEST_CASE("a gate of relu lets a value pass or stops it", "[kernels][activation]") {
+  float const x[] = {1, -1, 2, 10, 20, 30, /* second row */ 0, 3, -3, 5, 5, 5};  // gates, then values
+  float y[6];
+  row_operations::gated_forward<mpx::relu>(y, x, 2, 3);
+  CHECK(std::vector<float>(y, y + 6) == std::vector<float>{10, 0, 60, 0, 15, 0});
+  float const dy[] = {1, 1, 1, 2, 2, 2};
+  float dx[12];
+  row_operations::gated_backward<mpx::relu>(dx, dy, x, 2, 3);
+  CHECK(std::vector<float>(dx, dx + 12) == std::vector<float>{10, 0, 30, 1, 0, 2, 0, 10, 0, 0, 6, 0});
+}
+
+TEMPLATE_TEST_CASE("the gradient of a gated activation is its derivative at every width", "[kernels][activation]",
+                   mpx::gelu, mpx::gelu_tanh, mpx::silu) {
+  for (std::size_t const width : mpx_test::widths) {
+    auto x = mpx_test::numbers<double>(2 * 2 * width, 3, 3.0);
+    auto const dy = mpx_test::numbers<double>(2 * width, 4);
+    std::vector<double> y(2 * width), dx(x.size());
+    row_operations::gated_backward<TestType>(dx.data(), dy.data(), x.data(), 2, width);
+    auto const loss = [&] {
+      row_operations::gated_forward<TestType>(y.data(), x.data(), 2, width);
+      return mpx_test::dot(y, dy);
+    };
+    for (std::size_t i = 0; i < x.size(); ++i)
+      REQUIRE(dx[i] == Approx(mpx_test::slope(x, i, loss)).epsilon(1e-7).margin(1e-8));
+  }
+}
+
 TEMPLATE_TEST_CASE("activations walk over every element in every type", "[kernels][activation]", float, double,
                    mpx::bf16, mpx::f16) {
   using A = mpx::accumulator_t<TestType>;

@@ -58,10 +58,27 @@ static_assert(in(billion, parameters<mpx::gpt3_175b>) == 175);
 static_assert(5140 % 40 != 0 && 5120 == 40 * 128);
 static_assert(2048 % 24 != 0 && 2048 == 16 * 128);
 
+// LLaMA by hand: tables at both ends; per layer two norms (2 C), attention (4 C^2), gates, values and down (3 C F); a
+// last norm. No biases, and no table of positions.
+constexpr std::size_t llama(std::size_t layers, std::size_t c, std::size_t f) {
+  return 2 * 32000 * c + layers * (4 * c * c + 3 * c * f + 2 * c) + c;
+}
+constexpr std::size_t two_thirds(std::size_t c) { return (8 * c / 3 + 255) / 256 * 256; }
+static_assert(parameters<mpx::llama_7b> == 6'738'415'616 && llama(32, 4096, two_thirds(4096)) == 6'738'415'616);
+static_assert(parameters<mpx::llama_13b> == 13'015'864'320 && llama(40, 5120, two_thirds(5120)) == 13'015'864'320);
+static_assert(parameters<mpx::llama_33b> == 32'528'943'616 && llama(60, 6656, two_thirds(6656)) == 32'528'943'616);
+static_assert(parameters<mpx::llama_65b> == 65'285'660'672 && llama(80, 8192, two_thirds(8192)) == 65'285'660'672);
+// The paper's table says 6.7B, 13.0B, 32.5B and 65.2B; the last is 65.3, rounded down.
+static_assert(in(100 * million, parameters<mpx::llama_7b>) == 67 &&
+              in(100 * million, parameters<mpx::llama_13b>) == 130);
+static_assert(in(100 * million, parameters<mpx::llama_33b>) == 325 &&
+              parameters<mpx::llama_65b> / (100 * million) == 652);
+
 TEST_CASE("published models know the tokens that they were trained on at once", "[model][published]") {
   CHECK(mpx::gpt2_124m::context == 1024);
   CHECK(mpx::gpt2_1558m::context == 1024);
   CHECK(mpx::gpt3_125m::context == 2048);
   CHECK(mpx::gpt3_175b::context == 2048);
+  CHECK(mpx::llama_65b::context == 2048);
   CHECK(mpx::layers_v<mpx::gpt3_175b, recipe>.size() == 100);  // 96 blocks between embedding and norm, head, loss
 }

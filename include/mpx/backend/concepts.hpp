@@ -113,8 +113,8 @@ concept embeds =
 /// What is done to one element at a time.
 template <class M, class T>
 concept transforms =
-    requires(M& m, T const* in, T* out, accumulator_t<T> const* wide, dropout_draw draw, std::size_t n, float* as_float,
-             std::int32_t* ids) {
+    requires(M& m, T const* in, T* out, accumulator_t<T> const* wide, dropout_draw draw, rotary_shape turn,
+             std::size_t n, float* as_float, std::int32_t* ids) {
       m.zero(out, n);
       m.copy(out, in, n);
       m.cast(out, wide, n);
@@ -123,10 +123,13 @@ concept transforms =
       m.add(out, in, n);
       m.template activation_forward<gelu>(out, in, n);
       m.template activation_backward<gelu>(out, in, in, n);
+      m.template gated_forward<gelu>(out, in, n, n);
+      m.template gated_backward<gelu>(out, in, in, n, n);
+      m.rotary(turn, out);
       m.dropout(out, in, draw, n, n, n);
     } ||
     unsatisfied<"a machine offers zero, copy, cast, widen, fill_ids, add, activation_forward<F>, "
-                "activation_backward<F> and dropout",
+                "activation_backward<F>, gated_forward<F>, gated_backward<F>, rotary and dropout",
                 M, T>();
 
 /// Sums over rows and elements, in a fixed order.

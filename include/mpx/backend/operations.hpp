@@ -37,6 +37,21 @@ struct attention_shape {
   friend constexpr bool operator==(attention_shape const&, attention_shape const&) = default;
 };
 
+/// Columns 2i and 2i + 1 of each head are turned by the angle t base^(-2i / head_width) of their token t, or back.
+/// Shapes  [sequences, tokens] rows of `stride` elements; head h of a row begins at column h*head_width
+/// Units   stride in elements from one token to the next
+struct rotary_shape {
+  std::size_t sequences = 0;
+  std::size_t tokens = 0;
+  std::size_t heads = 0;
+  std::size_t head_width = 0;
+  std::size_t stride = 0;
+  std::size_t base = 10'000;
+  bool back = false;
+
+  friend constexpr bool operator==(rotary_shape const&, rotary_shape const&) = default;
+};
+
 /// Which random words a dropout draws: philox({channel / 4, token, first_sequence + sequence, step}, key)[channel % 4].
 /// An element is kept iff uniform(word) >= rate, and then divided by 1 - rate.
 struct dropout_draw {

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <array>
+#include <cmath>
 #include <concepts>
 #include <cstddef>
 #include <cstdint>
@@ -13,6 +14,7 @@
 #include <mpx/backend/operations.hpp>
 #include <mpx/config/config.hpp>
 #include <mpx/core/dtype.hpp>
+#include <mpx/core/extent.hpp>
 #include <mpx/host/lanes.hpp>
 #include <mpx/kernels/activation.hpp>
 #include <mpx/kernels/cross_entropy.hpp>
@@ -20,6 +22,7 @@
 #include <mpx/kernels/elementwise.hpp>
 #include <mpx/kernels/embedding.hpp>
 #include <mpx/kernels/norm.hpp>
+#include <mpx/kernels/rotary.hpp>
 #include <mpx/kernels/update.hpp>
 
 namespace mpx::on_host {
@@ -162,6 +165,53 @@ struct row_operations {
   template <class Function, class T>
   [[gnu::flatten]] MPX_KERNEL static void activation_backward(T* dx, T const* dy, T const* x, std::size_t n) {
     kernels::activation_gradient<Function>(lanes{}, dx, dy, x, n);
+  }
+
+  /// y[r,i] = f(x[r,i]) x[r,width+i], Function as above
+  /// Shapes  y: [rows, width], x: [rows, 2 width]
+  template <class Function, class T>
+  [[gnu::flatten]] MPX_KERNEL static void gated_forward(T* y, T const* x, std::size_t rows, std::size_t width) {
+    for (std::size_t r = 0; r < rows; ++r)
+      kernels::gated_row<Function>(lanes{}, y + r * width, x + 2 * r * width, x + (2 * r + 1) * width, width);
+  }
+
+  /// Shapes  dx, x: [rows, 2 width], dy: [rows, width]
+  template <class Function, class T>
+  [[gnu::flatten]] MPX_KERNEL static void gated_backward(T* dx, T const* dy, T const* x, std::size_t rows,
+                                                         std::size_t width) {
+    for (std::size_t r = 0; r < rows; ++r) {
+      std::size_t const gate = 2 * r * width, value = gate + width;
+      kernels::gated_gradient_row<Function>(lanes{}, dx + gate, dx + value, dy + r * width, x + gate, x + value, width);
+    }
+  }
+
+  /// Turns x in place. Sines and cosines go from token to token by the sum formulas, in f64: after 10^4 tokens they are
+  /// still within 10^-11.
+  /// Shapes  as rotary_shape says; heads have at most 256 columns
+  template <class T> [[gnu::flatten]] MPX_KERNEL static void rotary(rotary_shape const& s, T* x) {
+    constexpr std::size_t most = most_head_width / 2;
+    std::size_t const pairs = s.head_width / 2;
+    double cosine[most], sine[most], step_cosine[most], step_sine[most];
+    A<T> c[most], d[most];
+    for (std::size_t i = 0; i < pairs; ++i) {
+      double const angle = (s.back ? -1 : 1) * kernels::rotary_frequency(i, s.head_width, s.base);
+      step_cosine[i] = std::cos(angle);
+      step_sine[i] = std::sin(angle);
+      cosine[i] = 1;
+      sine[i] = 0;
+    }
+    for (std::size_t t = 0; t < s.tokens; ++t) {
+      for (std::size_t i = 0; i < pairs; ++i) {
+        c[i] = static_cast<A<T>>(cosine[i]);
+        d[i] = static_cast<A<T>>(sine[i]);
+        double const next = cosine[i] * step_cosine[i] - sine[i] * step_sine[i];
+        sine[i] = sine[i] * step_cosine[i] + cosine[i] * step_sine[i];
+        cosine[i] = next;
+      }
+      for (std::size_t b = 0; b < s.sequences; ++b)
+        for (std::size_t h = 0; h < s.heads; ++h)
+          kernels::rotate_pairs(lanes{}, x + (b * s.tokens + t) * s.stride + h * s.head_width, c, d, pairs);
+    }
   }
 
   /// Forward and backward alike; y may be x. A rate of 0 copies.

@@ -87,4 +87,26 @@ MPX_HOST_DEVICE MPX_INLINE void activation_gradient(L const& along, T* dx, T con
   along.each(n, [=](std::size_t i) { dx[i] = T(activation_formula<Function>::slope(A(x[i])) * A(dy[i])); });
 }
 
+/// y[i] = f(gate[i]) value[i]
+/// Shapes  y, gate, value: [n]
+/// Source  Shazeer 2020, arXiv:2002.05202
+template <class Function, lanes L, class T>
+MPX_HOST_DEVICE MPX_INLINE void gated_row(L const& along, T* y, T const* gate, T const* value, std::size_t n) {
+  using A = accumulator_t<T>;
+  along.each(n, [=](std::size_t i) { y[i] = T(activation_formula<Function>::value(A(gate[i])) * A(value[i])); });
+}
+
+/// dgate[i] = f'(gate[i]) value[i] dy[i], dvalue[i] = f(gate[i]) dy[i]
+/// Shapes  dgate, dvalue, dy, gate, value: [n]
+template <class Function, lanes L, class T>
+MPX_HOST_DEVICE MPX_INLINE void gated_gradient_row(L const& along, T* dgate, T* dvalue, T const* dy, T const* gate,
+                                                   T const* value, std::size_t n) {
+  using A = accumulator_t<T>;
+  along.each(n, [=](std::size_t i) {
+    A const g = gate[i], d = dy[i];
+    dgate[i] = T(activation_formula<Function>::slope(g) * A(value[i]) * d);
+    dvalue[i] = T(activation_formula<Function>::value(g) * d);
+  });
+}
+
 }  // namespace mpx::kernels

@@ -8,12 +8,10 @@
 
 namespace mpx {
 
-template <std::size_t W, std::size_t H, bool Causal, axis Axis, class Init, class OutInit>
-struct execution<self_attention<W, H, Causal, Axis, Init, OutInit>> : no_constants {
-  using layer = self_attention<W, H, Causal, Axis, Init, OutInit>;
-  static constexpr std::size_t qkv_bias = parameter_offset<layer, 1>;
-  static constexpr std::size_t out_weight = parameter_offset<layer, 2>;
-  static constexpr std::size_t out_bias = parameter_offset<layer, 3>;
+template <std::size_t W, std::size_t H, bool Causal, axis Axis, class Init, class OutInit, class Bias, class Positions>
+struct execution<self_attention<W, H, Causal, Axis, Init, OutInit, Bias, Positions>> : no_constants {
+  using layer = self_attention<W, H, Causal, Axis, Init, OutInit, Bias, Positions>;
+  static constexpr std::size_t out_weight = parameter_offset<layer, layer::has_bias ? 2 : 1>;
 
   template <class C, class T>
   static void forward(C const& c, T const* weights, T const*, T const* x, T* y, std::byte* saved) {
@@ -21,10 +19,16 @@ struct execution<self_attention<W, H, Causal, Axis, Init, OutInit>> : no_constan
     T* const qkv = kept.template get<T>(1);     // [B, T, 3C]
     T* const heads = kept.template get<T>(2);   // [B, T, C]
     std::size_t const rows = static_cast<std::size_t>(c.rows(Axis));
-    c.machine.gemm({.m = rows, .n = 3 * W, .k = W, .transpose_b = true}, x, weights, qkv, weights + qkv_bias);
+    T const *qkv_bias = nullptr, *out_bias = nullptr;
+    if constexpr (layer::has_bias) {
+      qkv_bias = weights + parameter_offset<layer, 1>;
+      out_bias = weights + parameter_offset<layer, 3>;
+    }
+    c.machine.gemm({.m = rows, .n = 3 * W, .k = W, .transpose_b = true}, x, weights, qkv, qkv_bias);
+    if constexpr (Positions::turns) c.machine.rotary(turn(c, false), qkv);
     c.machine.attention_forward(shape(c), heads, kept.template get<typename C::accumulate>(3), qkv, qkv + W, qkv + 2 * W,
                                 lengths(c));
-    c.machine.gemm({.m = rows, .n = W, .k = W, .transpose_b = true}, heads, weights + out_weight, y, weights + out_bias);
+    c.machine.gemm({.m = rows, .n = W, .k = W, .transpose_b = true}, heads, weights + out_weight, y, out_bias);
   }
 
   template <class C, class T, class A>
@@ -42,12 +46,13 @@ struct execution<self_attention<W, H, Causal, Axis, Init, OutInit>> : no_constan
     A* const dq_sum = c.template take<A>(layer::backward_scratch[3]);   // [B, T, C]
 
     c.machine.gemm({.m = W, .n = W, .k = rows, .transpose_a = true, .accumulate = true}, dy, heads, gradients + out_weight, none);
-    c.machine.column_sum(gradients + out_bias, dy, rows, W);
+    if constexpr (layer::has_bias) c.machine.column_sum(gradients + parameter_offset<layer, 3>, dy, rows, W);
     c.machine.gemm({.m = rows, .n = W, .k = W}, dy, weights + out_weight, d_heads, none);
     c.machine.attention_backward(shape(c), d_qkv, d_qkv + W, d_qkv + 2 * W, dq_sum, delta, d_heads, heads,
                                  kept.template get<A const>(3), qkv, qkv + W, qkv + 2 * W, lengths(c));
+    if constexpr (Positions::turns) c.machine.rotary(turn(c, true), d_qkv);
     c.machine.gemm({.m = 3 * W, .n = W, .k = rows, .transpose_a = true, .accumulate = true}, d_qkv, x, gradients, none);
-    c.machine.column_sum(gradients + qkv_bias, d_qkv, rows, 3 * W);
+    if constexpr (layer::has_bias) c.machine.column_sum(gradients + parameter_offset<layer, 1>, d_qkv, rows, 3 * W);
     c.machine.gemm({.m = rows, .n = W, .k = 3 * W}, d_qkv, weights, dx, none);
   }
 
@@ -57,6 +62,12 @@ struct execution<self_attention<W, H, Causal, Axis, Init, OutInit>> : no_constan
     std::size_t const tokens = static_cast<std::size_t>(c.size.tokens_on(Axis));
     return {.sequences = static_cast<std::size_t>(c.size.sequences), .heads = H, .query_tokens = tokens, .key_tokens = tokens,
             .head_width = W / H, .query_stride = 3 * W, .key_stride = 3 * W, .causal = Causal};
+  }
+  /// q and k stand side by side: their heads are turned as 2 H heads of one tensor.
+  template <class C>
+  static rotary_shape turn(C const& c, bool back) {
+    return {.sequences = static_cast<std::size_t>(c.size.sequences),
+            .tokens = static_cast<std::size_t>(c.size.tokens_on(Axis)), .heads = 2 * H, .head_width = W / H, .stride = 3 * W, .base = Positions::base, .back = back};
   }
   template <class C>
   static std::int32_t const* lengths(C const& c) {

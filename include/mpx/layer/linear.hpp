@@ -40,8 +40,8 @@ struct linear_execution : no_constants {
 
 }  // namespace detail
 
-template <std::size_t In, std::size_t Out, axis Axis, class Init>
-struct execution<linear<In, Out, Axis, Init>> : detail::linear_execution<linear<In, Out, Axis, Init>> {};
+template <std::size_t In, std::size_t Out, axis Axis, class Init, class Bias>
+struct execution<linear<In, Out, Axis, Init, Bias>> : detail::linear_execution<linear<In, Out, Axis, Init, Bias>> {};
 
 template <std::size_t W, std::size_t V, class Weight>
 struct execution<language_head<W, V, Weight>> : detail::linear_execution<language_head<W, V, Weight>> {};

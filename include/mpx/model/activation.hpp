@@ -30,6 +30,22 @@ struct activation : layer_defaults {
   static constexpr bool keeps_input = true;
 };
 
+/// y = f(gate) * value, element by element; x holds the gates, then the values.
+/// Shapes  x: [B, T, 2 F], y: [B, T, F]
+/// Source  Shazeer 2020, arXiv:2002.05202 (SwiGLU when f is silu)
+template <class Function, std::size_t F, axis Axis = axis::target>
+struct gated_activation : layer_defaults {
+  static constexpr std::size_t width = F;
+  static constexpr axis on = Axis;
+  using function = Function;
+  using row_label = name<"activation">;
+  using takes = message<stream<"x", 2 * F, Axis>>;
+  using gives = message<stream<"x", F, Axis>>;
+  using parameters = boost::hana::tuple<>;
+  static constexpr std::array<tensor_extent, 1> saves{{{Axis, 2 * F}}};
+  static constexpr bool keeps_input = true;
+};
+
 /// Each element is zero with the trainer's dropout rate, else divided by (1 - rate); nothing changes in evaluation.
 /// The mask is drawn again in backward from (seed, step, layer, sequence, token, channel), so it is never stored.
 /// Shapes  x, y: [B, T, C]

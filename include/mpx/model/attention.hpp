@@ -4,12 +4,33 @@
 
 #include <array>
 #include <cstddef>
+#include <type_traits>
 
 #include <mpx/model/layer.hpp>
+#include <mpx/model/options.hpp>
 
 namespace mpx {
 
+/// Attention turns the pair of columns 2i, 2i + 1 of each head of q and k by the angle t Base^(-2i/D), t being the
+/// token's position: scores then depend on distances alone, and sequences may have any length.
+/// Source  Su et al. 2021, arXiv:2104.09864, section 3.2.2
+template <std::size_t Base = 10'000>
+struct rotary {
+  static constexpr bool turns = true;
+  static constexpr std::size_t base = Base;
+};
+
+/// Attention does not know where a token stands (default); an embedding has said it.
+struct no_rotary {
+  static constexpr bool turns = false;
+};
+
 namespace detail {
+
+template <std::size_t C, std::size_t H, bool Turns>
+struct rotary_heads {
+  static_assert(!Turns || C / (H > 0 ? H : 1) % 2 == 0, "mpx::rotary requires heads to have an even number of columns");
+};
 
 template <std::size_t C, std::size_t H>
 struct attention_heads {
@@ -21,16 +42,18 @@ struct attention_heads {
 }  // namespace detail
 
 /// Each token looks at all tokens of its sequence (bidirectional), or at those up to itself (Causal).
-///   q, k, v = x Wqkv^T + b;  y = softmax(q k^T / sqrt(D)) v Wout^T + b
+///   q, k, v = x Wqkv^T + b;  y = softmax(q k^T / sqrt(D)) v Wout^T + b;  no b when `Bias` is unbiased
 /// Bidirectional attention masks padding by the feed "<axis>_lengths".
 /// Shapes  x, y: [B, T, C]; heads of D = C / H; Wqkv: [3C, C]; Wout: [C, C]
 /// Source  Vaswani et al. 2017, arXiv:1706.03762, section 3.2
 template <std::size_t C, std::size_t H, bool Causal, axis Axis = axis::target, class Init = init::xavier_uniform,
-          class OutInit = Init>
+          class OutInit = Init, class Bias = biased, class Positions = no_rotary>
 struct self_attention : layer_defaults {
   static constexpr std::size_t width = C;
   static constexpr std::size_t heads = H;
   static constexpr bool causal = Causal;
+  static constexpr bool has_bias = std::is_same_v<Bias, biased>;
+  using positions = Positions;
   static constexpr axis on = Axis;
   using row_label = name<"attention">;
   using takes = message<stream<"x", C, Axis>>;
@@ -38,10 +61,13 @@ struct self_attention : layer_defaults {
   using lengths = std::conditional_t<Axis == axis::source, feed<"source_lengths", Axis, 0, true>,
                                      feed<"target_lengths", Axis, 0, true>>;
   using feeds = std::conditional_t<Causal, message<>, message<lengths>>;
-  using parameters = boost::hana::tuple<
-      parameter<"qkv.weight", shape<3 * C, C>, Init>, parameter<"qkv.bias", shape<3 * C>, init::zeros>,
-      parameter<"out.weight", shape<C, C>, OutInit>, parameter<"out.bias", shape<C>, init::zeros>>;
-  // x, qkv, the heads' output, log of the softmax's sums
+  using qkv = parameter<"qkv.weight", shape<3 * C, C>, Init>;
+  using out = parameter<"out.weight", shape<C, C>, OutInit>;
+  using parameters = std::conditional_t<has_bias,
+                                        boost::hana::tuple<qkv, parameter<"qkv.bias", shape<3 * C>, init::zeros>, out,
+                                                           parameter<"out.bias", shape<C>, init::zeros>>,
+                                        boost::hana::tuple<qkv, out>>;
+  // x, qkv (q and k turned), the heads' output, log of the softmax's sums
   static constexpr std::array<tensor_extent, 4> saves{
       {{Axis, C}, {Axis, 3 * C}, {Axis, C}, {Axis, H, element::accumulate}}};
   // gradients of the heads' output and of qkv; row sums of output times gradient; dq while it is summed
@@ -52,6 +78,7 @@ struct self_attention : layer_defaults {
     return 2.0 * e.rows(Axis) * 4 * C * C + 4.0 * e.rows(Axis) * e.tokens_on(Axis) * C;
   }
   using checked = decltype(verdict_on<detail::attention_heads<C, H>>());
+  using turned = decltype(verdict_on<detail::rotary_heads<C, H, Positions::turns>>());
 };
 
 /// Each target token looks at all source tokens of its sequence, through the stream "memory".

@@ -4,22 +4,27 @@
 
 #include <array>
 #include <cstddef>
+#include <type_traits>
 
 #include <mpx/model/layer.hpp>
+#include <mpx/model/options.hpp>
 
 namespace mpx {
 
-/// y = x W^T + b.
+/// y = x W^T + b, or x W^T when `Bias` is unbiased.
 /// Shapes  x: [B, T, In], y: [B, T, Out], W: [Out, In], b: [Out]
-template <std::size_t In, std::size_t Out, axis Axis = axis::target, class Init = init::xavier_uniform>
+template <std::size_t In, std::size_t Out, axis Axis = axis::target, class Init = init::xavier_uniform,
+          class Bias = biased>
 struct linear : layer_defaults {
   static constexpr std::size_t in = In;
   static constexpr std::size_t out = Out;
-  static constexpr bool has_bias = true;
+  static constexpr bool has_bias = std::is_same_v<Bias, biased>;
   using row_label = name<"linear">;
   using takes = message<stream<"x", In, Axis>>;
   using gives = message<stream<"x", Out, Axis>>;
-  using parameters = boost::hana::tuple<parameter<"weight", shape<Out, In>, Init>, parameter<"bias", shape<Out>, init::zeros>>;
+  using weight = parameter<"weight", shape<Out, In>, Init>;
+  using bias = parameter<"bias", shape<Out>, init::zeros>;
+  using parameters = std::conditional_t<has_bias, boost::hana::tuple<weight, bias>, boost::hana::tuple<weight>>;
   static constexpr std::array<tensor_extent, 1> saves{{{Axis, In}}};
   static constexpr bool keeps_input = true;
   static constexpr double flops(extents const& e) { return 2.0 * e.rows(Axis) * In * Out; }

@@ -26,6 +26,10 @@ struct post_norm {};
 struct tied {};
 struct untied {};
 
+/// Dense layers add a bias (default), or none.
+struct biased {};
+struct unbiased {};
+
 namespace detail {
 
 template <template <std::size_t> class Tag, class T>

@@ -5,6 +5,7 @@
 #include <cstddef>
 
 #include <mpx/model/gpt2.hpp>
+#include <mpx/model/llama.hpp>
 
 namespace mpx {
 
@@ -12,6 +13,10 @@ namespace detail {
 
 template <std::size_t Context, std::size_t Layers, std::size_t Width, std::size_t Heads>
 using openai_gpt = gpt2<vocabulary<50257>, context<Context>, layers<Layers>, width<Width>, heads<Heads>>;
+
+template <std::size_t Layers, std::size_t Width, std::size_t Heads, std::size_t FeedForward>
+using meta_llama =
+    llama<vocabulary<32000>, context<2048>, layers<Layers>, width<Width>, heads<Heads>, feed_forward<FeedForward>>;
 
 }  // namespace detail
 
@@ -36,5 +41,12 @@ using gpt3_2_7b = detail::openai_gpt<2048, 32, 2560, 32>;
 using gpt3_6_7b = detail::openai_gpt<2048, 32, 4096, 32>;
 using gpt3_13b = detail::openai_gpt<2048, 40, 5120, 40>;
 using gpt3_175b = detail::openai_gpt<2048, 96, 12288, 96>;
+
+// LLaMA. Its feed-forward width is two thirds of 4 C, rounded up to a multiple of 256.
+// Source  Touvron et al. 2023, arXiv:2302.13971, table 2; the vocabulary and the rounding are those of its release
+using llama_7b = detail::meta_llama<32, 4096, 32, 11008>;
+using llama_13b = detail::meta_llama<40, 5120, 40, 13824>;
+using llama_33b = detail::meta_llama<60, 6656, 52, 17920>;
+using llama_65b = detail::meta_llama<80, 8192, 64, 22016>;
 
 }  // namespace mpx
