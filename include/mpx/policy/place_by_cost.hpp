@@ -30,17 +30,18 @@ struct run_costs {
   }
 };
 
-/// Time by FLOPs of the forward; the backward takes twice as long everywhere, and so changes no order.
+/// Time by FLOPs: a forward, a backward that costs two of it, and one more forward where a layer is recomputed.
 template <std::size_t Devices, std::size_t Layers>
 [[nodiscard]] constexpr auto costs_in_time(std::array<layer_info, Layers> const& layers,
                                            std::array<double, Devices> const& speeds) {
   run_costs<Devices, Layers> costs;
-  for (std::size_t i = 0; i < Layers; ++i) costs.once[i + 1] = costs.once[i] + layers[i].forward_flops;
+  for (std::size_t i = 0; i < Layers; ++i)
+    costs.once[i + 1] = costs.once[i] + (layers[i].recomputed ? 4 : 3) * layers[i].forward_flops;
   for (std::size_t d = 0; d < Devices; ++d) costs.speed[d] = speeds[d];
   return costs;
 }
 
-/// Bytes that layers hold for the whole run, and what they save of each microbatch in flight. Device d of N has N - d
+/// Bytes that layers hold for the whole run, and what they keep of each microbatch in flight. Device d of N has N - d
 /// of them in flight, as under 1F1B. What crosses between layers and what they share (scratch) is not in it.
 template <std::size_t Devices, std::size_t Layers>
 [[nodiscard]] constexpr auto costs_in_bytes(std::array<layer_info, Layers> const& layers) {
