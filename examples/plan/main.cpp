@@ -2,7 +2,7 @@
 //
 //   plan                                     which plans were compiled in
 //   plan gpt3_175b --devices 16              one of them: stages, bytes, links, idle time
-//   plan --svg memory.svg                    memory of the fullest device against the model's size
+//   plan --svg memory.svg                    memory of the fullest device against the model's size, GPT-2 and GPT-3
 //   plan gpt2_124m --devices 4 --timeline schedule.svg --trace schedule.json
 #include <mpx/io/charts.hpp>
 #include <mpx/io/trace.hpp>
@@ -22,17 +22,19 @@
 
 // The tutorial's chart: without model parallelism, and with it, beside the memory of one GPU.
 mpx::memory_chart chart_of(std::vector<planned> const& plans) {
-  mpx::memory_chart chart{.title = "Training memory by model size: 1F1B, bf16 with f32 master weights, AdamW",
+  mpx::memory_chart chart{.title = "Training memory of GPT-2 and GPT-3: 1F1B, bf16 with f32 master weights, AdamW",
                           .series = {},
                           .limit = {16'000'000'000},
                           .limit_label = "16 GB: one NVIDIA V100"};
   std::set<int> counts;
-  for (auto const& p : plans) counts.insert(p.devices);
+  auto const drawn = [](planned const& p) { return p.model.starts_with("gpt"); };  // LLaMA's sizes would hide GPT-3's
+  for (auto const& p : plans)
+    if (drawn(p)) counts.insert(p.devices);
   for (int const devices : counts) {
     auto& series = chart.series.emplace_back();
     series.label = std::to_string(devices) + (devices == 1 ? " device" : " devices");
     for (auto const& p : plans)
-      if (p.devices == devices) series.points.push_back({p.model, p.parameters, p.fullest});
+      if (p.devices == devices && drawn(p)) series.points.push_back({p.model, p.parameters, p.fullest});
   }
   return chart;
 }
@@ -58,7 +60,7 @@ int main(int argc, char** argv) {
   CLI::App app{"Prints what published models need on several devices, and draws it"};
   app.add_option("model", model, "a model, such as gpt2_124m; all are listed where none is given");
   app.add_option("--devices", devices, "pipeline stages, a device each")->capture_default_str();
-  app.add_option("--svg", memory_path, "write the memory of all models as a chart");
+  app.add_option("--svg", memory_path, "write the memory of GPT-2 and GPT-3 as a chart");
   app.add_option("--timeline", timeline_path, "write when each device works on what as a chart");
   app.add_option("--trace", trace_path, "write the same for ui.perfetto.dev; a forward takes 1 ms");
   CLI11_PARSE(app, argc, argv);
@@ -67,6 +69,7 @@ int main(int argc, char** argv) {
     add_gpt2(plans);
     add_gpt3(plans);
     add_gpt3_large(plans);
+    add_llama(plans);
 
     if (!memory_path.empty())
       write(memory_path, [&](std::ostream& out) { mpx::write_memory_chart(out, chart_of(plans)); });

@@ -53,3 +53,4 @@ template <class Model, std::size_t... Devices> void add_plans(std::vector<planne
 void add_gpt2(std::vector<planned>& to);
 void add_gpt3(std::vector<planned>& to);
 void add_gpt3_large(std::vector<planned>& to);
+void add_llama(std::vector<planned>& to);
