@@ -161,7 +161,6 @@ struct balance_time_within {
 // Facts that errors print.
 template <std::size_t N> struct layers_given {};
 template <std::size_t N> struct devices_given {};
-template <std::size_t N> struct weights_given {};
 template <std::size_t Bytes> struct bytes_needed {};
 template <std::size_t Bytes> struct bytes_available {};
 
