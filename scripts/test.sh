@@ -5,6 +5,7 @@
 source "$(dirname "${BASH_SOURCE[0]}")/common.sh"
 preset=${1:-default}
 if [ $# -gt 0 ]; then shift; fi
+if [ "$preset" = clang ]; then packages+=(clang-19); fi
 install_packages
 configure "$preset"
 build "$preset"

@@ -90,7 +90,7 @@ struct layer_info {
   layer_name name;
   std::size_t segment = 0;  ///< layers of one segment have the same type
   std::size_t copy = 0;     ///< position within the segment
-  std::size_t parameters = 0;          ///< trainable values of its own (a tied table counts where it is first used)
+  std::size_t parameters = 0;          ///< trainable values of its own (a tied table counts where its owner is)
   std::size_t parameter_elements = 0;  ///< the same with tied copies and alignment: what memory holds
   std::size_t constant_elements = 0;
   std::size_t state_bytes = 0;  ///< held for the whole run: weights, master, gradients, optimizer states, tables

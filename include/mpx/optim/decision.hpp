@@ -24,6 +24,8 @@ template <clipping_policy Clipping, class A>
   d.norm = static_cast<float>(std::sqrt(sum_of_squares)) / loss_scale;
   d.factor = 1.0f / loss_scale;
   if constexpr (clips_by_norm<Clipping>) d.factor *= clipping.scale(d.norm);
+  // A policy that gives no number must not reach the weights.
+  d.finite = d.finite && std::isfinite(d.norm) && std::isfinite(d.factor);
   return d;
 }
 

@@ -129,6 +129,7 @@ struct tables_hold {
     std::size_t count = 0;
     for (std::size_t r = 0; r < rows.size(); ++r)
       for (auto const& f : rows[r].feeds) {
+        if (rows[r].copy > 0) break;
         bool seen = f.label.empty();
         for (std::size_t before = 0; before < r; ++before)
           for (auto const& other : rows[before].feeds) seen = seen || other.label == f.label;
@@ -138,6 +139,32 @@ struct tables_hold {
   }();
   static constexpr bool holds = held <= most_held_streams && different_feeds <= most_feeds;
   using verdict = tables_are_large_enough<held_streams<held>, feeds<different_feeds>>;
+};
+
+template <class Feed>
+struct feeds_have_one_form {
+  static_assert(!sizeof(Feed), "mpx::feed requires layers that name the same feed to agree on its axis and its form");
+};
+template <class Name> struct feed_named {};
+template <class Model, class Recipe>
+struct feeds_agree {
+  static constexpr std::string_view text() {
+    // Layers of one segment have one type: its first one speaks for all.
+    auto const& rows = layers_v<Model, Recipe>;
+    for (std::size_t a = 0; a < rows.size(); ++a) {
+      if (rows[a].copy > 0) continue;
+      for (std::size_t b = 0; b < a; ++b) {
+        if (rows[b].copy > 0) continue;
+        for (auto const& f : rows[a].feeds)
+          for (auto const& g : rows[b].feeds)
+            if (f.label == g.label && (f.on != g.on || f.per_sequence != g.per_sequence || f.padded != g.padded))
+              return f.label;
+      }
+    }
+    return {};
+  }
+  static constexpr bool holds = text().empty();
+  using verdict = feeds_have_one_form<feed_named<typename named<feeds_agree>::type>>;
 };
 
 // --- where activations live ------------------------------------------------------------------------------------------
@@ -360,7 +387,7 @@ constexpr auto first_fault() {
 
 template <class Model, class Recipe>
 using fault_of = typename decltype(first_fault<loss_is_last<Model, Recipe>, streams_meet<Model, Recipe>,
-                                               tables_hold<Model, Recipe>, inputs_have_a_home<Model, Recipe>,
+                                               tables_hold<Model, Recipe>, feeds_agree<Model, Recipe>, inputs_have_a_home<Model, Recipe>,
                                                capacity_is_known<Model, Recipe>, positions_are_known<Model, Recipe>,
                                                ties_hold<Model, Recipe>, rules_are_known<Model, Recipe>,
                                                rules_do_not_overlap<Model, Recipe>, layers_are_placed<Model, Recipe>,

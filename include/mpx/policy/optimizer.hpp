@@ -15,7 +15,7 @@ namespace mpx {
 ///   at(step, rate)                    everything that is the same for all weights of a step, worked out once in f64;
 ///                                     step is counted from 1 and not advanced by skipped steps
 ///   updated(constants, w, g, state)   the new weight; state[0 .. states - 1] are read and replaced
-/// `updated` is a template over the element type A, so that master weights may be f32 or f64. It must be free of
+/// `updated` is a template over the element type A, so that master weights may be f32 or f64. It must not throw, must be free of
 /// branches and inlined (MPX_INLINE), or the loop over the weights does not vectorise. For the same reason the array
 /// behind `state` belongs into an inlined function that the loop calls: declared in the body of an `omp simd` loop it
 /// is laid out once per lane by GCC, which then gives up.

@@ -187,7 +187,7 @@ struct kept_gradients {
 }  // namespace detail
 
 /// The policies of a run, in any order. Left out: one device, one microbatch, f32, no loss scaling, no clipping, a
-/// constant rate, adam, activations kept. The microbatch capacity must be given.
+/// constant rate, adam, activations kept; among the settings a dropout rate of 0.1. The microbatch capacity must be given.
 /// Errors  compile time: an argument that is no policy, a policy of the wrong form, two of one kind; f16 arithmetic
 ///         without loss scaling
 template <class... Policies>
@@ -214,7 +214,7 @@ struct recipe {
     std::uint64_t seed = 1;
     float dropout = 0.1f;
     float label_smoothing = 0.0f;
-    int deadline_ms = 60'000;  ///< a device that waits longer for another one gives up, with an error
+    int deadline_ms = 600'000;  ///< a device that waits longer for another one gives up, with an error
   };
 
   using formed = decltype((verdict_on<detail::checked_policy<Policies, detail::slot_of<Policies>()>>(), ...));

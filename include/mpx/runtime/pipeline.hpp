@@ -10,6 +10,8 @@
 #include <memory>
 #include <mutex>
 #include <span>
+#include <string>
+#include <system_error>
 #include <thread>
 #include <tuple>
 #include <utility>
@@ -46,20 +48,17 @@ class pipeline {
       tie_groups_.push_back(std::make_unique<typename Backend::group>("tied parameters", 2, deadline));
     each_stage([&](auto& s) { s.initialise(seed); });
     copy_tied_values();
-    for (std::size_t d = 0; d < D; ++d) threads_.emplace_back([this, d] { work_on(d); });
+    try {
+      for (std::size_t d = 0; d < D; ++d) threads_.emplace_back([this, d] { work_on(d); });
+    } catch (std::system_error const& e) {
+      stop_threads();
+      throw error({"a device's thread cannot be started", "pipeline", std::to_string(D) + " threads", e.what()});
+    }
   }
   pipeline(pipeline const&) = delete;
   pipeline& operator=(pipeline const&) = delete;
 
-  ~pipeline() {
-    {
-      std::scoped_lock const lock(mutex_);
-      job_.kind = job_kind::finish;
-      ++generation_;
-    }
-    begin_.notify_all();
-    for (auto& t : threads_) t.join();
-  }
+  ~pipeline() { stop_threads(); }
 
   /// Gives a job to all devices and waits until every one of them has ended it.
   job_result run(job<Recipe> const& asked) {
@@ -167,6 +166,16 @@ class pipeline {
     [&]<std::size_t... I>(std::index_sequence<I...>) {
       ((I == number ? f(std::get<I>(stages_)) : void()), ...);
     }(std::make_index_sequence<S>{});
+  }
+
+  void stop_threads() {
+    {
+      std::scoped_lock const lock(mutex_);
+      job_.kind = job_kind::finish;
+      ++generation_;
+    }
+    begin_.notify_all();
+    for (auto& t : threads_) t.join();
   }
 
   // --- a device's thread ---------------------------------------------------------------------------------------------
@@ -314,7 +323,7 @@ class pipeline {
   }
 
   template <class Stage>
-  void update(Stage& stage, update_decision const& decision) {
+  void update(Stage& stage, update_decision const& decision) noexcept {
     constexpr std::size_t count = static_cast<std::size_t>(Recipe::optimizer::states);
     auto& processor = devices_[stage.info().device_index].processor;
     stage.each_parameter([&](auto const& p) {

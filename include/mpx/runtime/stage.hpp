@@ -110,6 +110,7 @@ class stage<Machine, T, stage_layers<Runs...>> {
       context c = make_context(step, part, slot, row);
       c.loss = loss;
       c.capture = capture;
+      scratch_space::frame const frame(scratch_);
       execution<L>::forward(c, weights(row), constants(row), static_cast<T const*>(x), output(row, slot), saved(row, slot));
     });
   }
@@ -135,6 +136,7 @@ class stage<Machine, T, stage_layers<Runs...>> {
         turn = 1 - turn;
       }
       context const c = make_context(step, part, slot, row);
+      scratch_space::frame const frame(scratch_);
       if (layer.recomputed) {
         // The same forward again, from the kept input; its output goes where dx is written next, since nobody needs it.
         T* const x = reinterpret_cast<T*>(saved(row, slot));

@@ -43,6 +43,10 @@ template <class Trainer>
 [[nodiscard]] std::vector<std::vector<std::int32_t>> decode_greedily(Trainer& trainer, batch const& sources, std::int32_t begin,
                                                                      std::int32_t end, int most_tokens,
                                                                      std::size_t known_tokens = 0) {
+  if (most_tokens > Trainer::plan.capacity.tokens_on(axis::target))
+    throw error({"answers may be longer than the capacity", "decode_greedily",
+                 "at most " + std::to_string(Trainer::plan.capacity.tokens_on(axis::target)) + " tokens", std::to_string(most_tokens)});
+  known_tokens = known_tokens > 0 ? std::min(known_tokens, trainer.vocabulary()) : trainer.vocabulary();
   auto const n = static_cast<std::size_t>(sources.size.sequences);
   std::vector<std::vector<std::int32_t>> answers(n);
   std::vector<bool> ended(n);
@@ -62,7 +66,7 @@ template <class Trainer>
     bool all_ended = true;
     for (std::size_t s = 0; s < n; ++s) {
       if (ended[s]) continue;
-      std::int32_t const id = greedy({logits.data() + s * trainer.vocabulary(), known_tokens > 0 ? known_tokens : trainer.vocabulary()});
+      std::int32_t const id = greedy({logits.data() + s * trainer.vocabulary(), known_tokens});
       if (id == end) ended[s] = true;
       else answers[s].push_back(id);
       all_ended = all_ended && ended[s];

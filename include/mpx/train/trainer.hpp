@@ -3,7 +3,9 @@
 #pragma once
 
 #include <chrono>
+#include <cmath>
 #include <cstddef>
+#include <limits>
 #include <span>
 #include <string>
 #include <string_view>
@@ -18,7 +20,8 @@
 namespace mpx {
 
 /// Owns the devices' threads and memory, and takes one step for each batch.
-/// Errors  everything throws mpx::error before any parameter has changed; a failing device stops all others
+/// Errors  everything throws before any parameter has changed: mpx::error, or what a layer of the user's own threw; a
+///         failing device stops all others
 template <class Model, class Recipe, backend Backend>
 class basic_trainer {
  public:
@@ -42,6 +45,10 @@ class basic_trainer {
     long const next = steps_ + 1;
     report.loss_scale = settings_.loss_scaling.scale(scaling_);
     report.learning_rate = settings_.lr.rate(next);
+    if (!(report.loss_scale > 0 && std::isfinite(report.loss_scale)))
+      throw error({"bad loss scale", "settings", "a finite number above 0", std::to_string(report.loss_scale)});
+    if (!std::isfinite(report.learning_rate))
+      throw error({"bad learning rate", "settings", "a finite number", std::to_string(report.learning_rate)});
     job<Recipe> work;
     work.kind = job_kind::train;
     work.data = &data;
@@ -76,8 +83,11 @@ class basic_trainer {
   /// Shapes  [sequences, V]
   std::vector<float> next_token_logits(batch const& data) {
     check_batch(plan, data, false);
-    std::vector<float> logits(static_cast<std::size_t>(data.size.sequences) * vocabulary());
+    std::vector<float> logits(static_cast<std::size_t>(data.size.sequences) * vocabulary(),
+                              std::numeric_limits<float>::quiet_NaN());
     run_forward(data, logits.data());
+    if (std::isnan(logits.front()) && std::isnan(logits.back()))
+      throw error({"no logits", "next_token_logits", "a loss that writes context.capture, and finite weights", "not a number"});
     return logits;
   }
 
@@ -134,19 +144,13 @@ class basic_trainer {
 
   static std::string origin_of(batch const& data) { return data.origin.empty() ? "batch" : data.origin; }
 
-  /// Values of the padded feeds that are not padding: what the loss is divided by, once however many stages read them.
+  /// Targets that are not padding: what the loss, the last layer, is divided by.
   static std::size_t count_targets(batch const& data) {
     std::size_t tokens = 0;
-    for (auto const& column : data.columns)
-      if (is_padded(column.label) && data.find(column.label) == &column)
-        for (auto id : column.values) tokens += id >= 0;
+    for (auto const& feed : plan.layers[plan.layer_count - 1].feeds)
+      if (feed.padded)
+        for (auto id : data.find(feed.label)->values) tokens += id >= 0;
     return tokens;
-  }
-  static bool is_padded(std::string_view label) {
-    for (auto const& stage : plan.stages)
-      for (std::size_t k = 0; k < stage.feed_count; ++k)
-        if (stage.feeds[k].feed.label == label) return stage.feeds[k].feed.padded;
-    return false;
   }
 
   job_result run_forward(batch const& data, float* capture) {
