@@ -168,6 +168,14 @@ class pipeline {
     }(std::make_index_sequence<S>{});
   }
 
+  /// Calls f(stage) for each stage of this device.
+  template <class F>
+  void each_stage_of(std::size_t d, F&& f) {
+    each_stage([&](auto& s) {
+      if (s.info().device_index == d) f(s);
+    });
+  }
+
   void stop_threads() {
     {
       std::scoped_lock const lock(mutex_);
@@ -212,19 +220,16 @@ class pipeline {
   }
 
   void train(std::size_t d) {
-    for (std::size_t s = 0; s < S; ++s)
-      if (plan.stages[s].device_index == d) on_stage(s, [](auto& stage) { stage.clear_gradients(); });
+    each_stage_of(d, [](auto& stage) { stage.clear_gradients(); });
     for (std::size_t i = plan.actions.begin[d]; i < plan.actions.begin[d + 1]; ++i) execute(plan.actions.actions[i]);
     sum_tied_gradients(d);
-    for (std::size_t s = 0; s < S; ++s)
-      if (plan.stages[s].device_index == d) on_stage(s, [&](auto& stage) { sum_squares(stage); });
+    each_stage_of(d, [&](auto& stage) { sum_squares(stage); });
     all_devices_.barrier(static_cast<int>(d));
     // From here on nothing throws: either every device updates its parameters, or none does.
     update_decision const decision = decide();
     if (d == 0) decision_ = decision;
     if (!decision.finite) return;
-    for (std::size_t s = 0; s < S; ++s)
-      if (plan.stages[s].device_index == d) on_stage(s, [&](auto& stage) { update(stage, decision); });
+    each_stage_of(d, [&](auto& stage) { update(stage, decision); });
   }
 
   void evaluate(std::size_t d) {

@@ -40,7 +40,6 @@ class basic_trainer {
     check_batch(plan, data, true);
     step_report report;
     report.tokens = count_targets(data);
-    if (report.tokens == 0) throw error({"no target tokens", origin_of(data), "at least one target that is not padding", "none"});
 
     long const next = steps_ + 1;
     report.loss_scale = settings_.loss_scaling.scale(scaling_);
@@ -74,9 +73,8 @@ class basic_trainer {
   /// Mean loss over the batch's target tokens, without dropout; nothing changes.
   double evaluate(batch const& data) {
     check_batch(plan, data, true);
-    std::size_t const tokens = count_targets(data);
-    if (tokens == 0) throw error({"no target tokens", origin_of(data), "at least one target that is not padding", "none"});
-    return run_forward(data, nullptr).loss_sum / static_cast<double>(tokens);
+    auto const tokens = static_cast<double>(count_targets(data));
+    return run_forward(data, nullptr).loss_sum / tokens;
   }
 
   /// Logits of the token after each sequence's last one, as its length says. Targets may be left out.
@@ -142,14 +140,15 @@ class basic_trainer {
     return s;
   }
 
-  static std::string origin_of(batch const& data) { return data.origin.empty() ? "batch" : data.origin; }
-
   /// Targets that are not padding: what the loss, the last layer, is divided by.
+  /// Errors  throws mpx::error when there is none
   static std::size_t count_targets(batch const& data) {
     std::size_t tokens = 0;
     for (auto const& feed : plan.layers[plan.layer_count - 1].feeds)
       if (feed.padded)
         for (auto id : data.find(feed.label)->values) tokens += id >= 0;
+    if (tokens == 0)
+      throw error({"no target tokens", data.origin.empty() ? "batch" : data.origin, "at least one target that is not padding", "none"});
     return tokens;
   }
 
