@@ -36,8 +36,8 @@ static_assert(counts::saved(size, f32) == 25'088);
 static_assert(counts::saved(size, bf16) == (25'088 - 8 * column) / 2 + 8 * column);
 
 // Two norms of 32 + 32; qkv 96 x 32 + 96; out 32 x 32 + 32; up 64 x 32 + 64; down 32 x 64 + 32. All whole cache lines.
-static_assert(counts::parameters == 2 * 64 + 3168 + 1056 + 2112 + 2080);
-static_assert(mpx::footprint<mpx::linear<8, 5>>::parameters == 64 + 32);  // 40 and 5 values, each rounded up to 32
+static_assert(counts::parameters_on(1) == 2 * 64 + 3168 + 1056 + 2112 + 2080);
+static_assert(mpx::footprint<mpx::linear<8, 5>>::parameters_on(1) == 64 + 32);  // 40 and 5 values, each rounded up to 32
 
 // A pair of FLOPs for each weight and row, and for each pair of tokens twice the width in attention.
 static_assert(counts::flops(size) == 2.0 * 16 * (3072 + 1024 + 2048 + 2048) + 4.0 * 16 * 8 * 32);

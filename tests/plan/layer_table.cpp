@@ -26,7 +26,7 @@ using text = std::vector<std::string>;
 // The same layer several times, under one path and under several.
 using square = mpx::linear<8, 8>;
 using repeated = mpx::sequential<mpx::token_embedding<8, 8, "inputs">, square, mpx::layer_norm<8>, square,
-                                 mpx::section<"top", square, mpx::repeat<2, square>>, mpx::cross_entropy<8>>;
+                                 mpx::section<"top", square, mpx::repeat<2, square>>, mpx::cross_entropy<8, mpx::spread::invariant>>;
 
 struct unnamed : mpx::layer_defaults {
   using takes = mpx::message<mpx::stream<"x", 8>>;

@@ -22,7 +22,7 @@ constexpr bool no_virtual_functions = [] {
   using trainer = mpx::trainer<test::small_seq2seq, recipe<Precision>>;
   using compute = typename Precision::compute;
   using layers = mpx::stage_layers_t<test::small_seq2seq, recipe<Precision>, 0>;
-  return !std::is_polymorphic_v<trainer> && !std::is_polymorphic_v<mpx::pipeline<test::small_seq2seq, recipe<Precision>, mpx::on_host::backend>> &&
+  return !std::is_polymorphic_v<trainer> && !std::is_polymorphic_v<mpx::executor<test::small_seq2seq, recipe<Precision>, mpx::on_host::backend>> &&
          !std::is_polymorphic_v<mpx::stage<mpx::on_host::machine, compute, layers>> && !std::is_polymorphic_v<mpx::on_host::machine> &&
          !std::is_polymorphic_v<mpx::on_host::gemm> && !std::is_polymorphic_v<mpx::on_host::channel> &&
          !std::is_polymorphic_v<mpx::on_host::group> && !std::is_polymorphic_v<mpx::on_host::memory>;

@@ -100,8 +100,8 @@ template <class M, class T>
 concept embeds =
     requires(M& m, T const* in, T* out, accumulator_t<T>* sum, accumulator_t<T> factor, std::int32_t const* ids,
              std::size_t n) {
-      m.embedding_forward(out, in, ids, n, n, factor);
-      m.embedding_backward(sum, in, ids, n, n, factor);
+      m.embedding_forward(out, in, ids, n, n, factor, id_slice{});
+      m.embedding_backward(sum, in, ids, n, n, factor, id_slice{});
       m.positions_forward(out, in, in, n, n, n);
       m.positions_backward(sum, in, n, n, n);
       m.sinusoidal_table(out, n, n);
@@ -140,14 +140,27 @@ concept reduces =
       m.column_sum(sum, in, n, n);
       m.sum_pair(sum, sum, n);
       m.cross_entropy(sum, out, ids, n, n, factor, factor, true);
+      m.row_maxima(sum, in, n, n);
+      m.cross_entropy_sums(sum, in, wide, ids, n, id_slice{});
+      m.cross_entropy_slice(sum, out, wide, wide, ids, n, n, id_slice{}, factor, factor, true);
       { m.sum_of_squares(wide, n) } -> std::same_as<accumulator_t<T>>;
       { m.workspace_bytes() } -> std::same_as<std::size_t>;
     } ||
-    unsatisfied<"a machine offers column_sum, sum_pair, cross_entropy, sum_of_squares and workspace_bytes", M, T>();
+    unsatisfied<"a machine offers column_sum, sum_pair, cross_entropy, row_maxima, cross_entropy_sums, cross_entropy_slice, "
+                "sum_of_squares and workspace_bytes", M, T>();
+
+namespace detail {
+
+template <class M>
+concept names_its_kind = requires {
+  { M::kind } -> std::convertible_to<device_kind>;
+} || unsatisfied<"a machine names the kind of its device: `static constexpr device_kind kind`", M>();
+
+}  // namespace detail
 
 /// Executes all operations of a model whose tensors are of type T. One thread uses it.
 template <class M, class T>
-concept machine = std::default_initializable<M> && multiplies<M, T> && attends<M, T> && normalises<M, T> &&
+concept machine = std::default_initializable<M> && detail::names_its_kind<M> && multiplies<M, T> && attends<M, T> && normalises<M, T> &&
                   embeds<M, T> && transforms<M, T> && reduces<M, T>;
 
 /// A machine room: what a trainer is built on.

@@ -5,6 +5,7 @@
 #include <array>
 #include <cstddef>
 
+#include <mpx/core/layout.hpp>
 #include <mpx/core/units.hpp>
 
 namespace mpx {
@@ -15,13 +16,19 @@ enum class axis : unsigned char { source, target };
 /// Columns of an attention head that every machine can handle.
 inline constexpr std::size_t most_head_width = 256;
 
-/// Sequences and tokens of a microbatch (or of the largest one, as a capacity).
+/// Sequences and tokens of a microbatch (or of the largest one, as a capacity), and how many tensor ranks share it.
 struct extents {
   int sequences = 0;
   std::array<int, 2> tokens{};
+  std::size_t ranks = 1;  ///< T of mesh<tensor<T>>: columns that are sharded are divided by it
 
   [[nodiscard]] constexpr int tokens_on(axis a) const { return tokens[static_cast<std::size_t>(a)]; }
   [[nodiscard]] constexpr int rows(axis a) const { return sequences * tokens_on(a); }
+  /// What one rank holds of `count` columns, outputs or heads. Partial sums exist where there are others to add.
+  [[nodiscard]] constexpr std::size_t share(std::size_t count, spread over_tensor) const {
+    if (over_tensor == spread::partial) return ranks > 1 ? count : 0;
+    return sharded(over_tensor) ? count / ranks : count;
+  }
 };
 
 /// compute: what the arithmetic runs in; accumulate: f32 sums and statistics; i32: token ids and lengths.
@@ -39,16 +46,39 @@ struct element_sizes {
 /// One tensor of a microbatch: [B, T, width], or [B, width] when `per_sequence`.
 struct tensor_extent {
   axis rows = axis::target;
-  std::size_t width = 0;
+  std::size_t width = 0;  ///< of the whole mesh
   element type = element::compute;
   bool per_sequence = false;
+  spread over_tensor = spread::invariant;  ///< sharded_1: each tensor rank holds a slice of the columns
 
-  /// Units   bytes, rounded up to a cache line
+  /// Units   bytes of one rank, rounded up to a cache line
   [[nodiscard]] constexpr std::size_t bytes(extents const& e, element_sizes sizes) const {
+    return aligned(exact_bytes(e, sizes));
+  }
+  [[nodiscard]] constexpr std::size_t exact_bytes(extents const& e, element_sizes sizes) const {
     auto const count = static_cast<std::size_t>(per_sequence ? e.sequences : e.rows(rows));
-    return aligned(count * width * sizes.of(type));
+    return count * e.share(width, over_tensor) * sizes.of(type);
   }
 };
+
+/// A tensor that is summed over the tensor ranks: nothing where there is one.
+[[nodiscard]] constexpr tensor_extent summed_over_ranks(axis rows, std::size_t width, element type = element::compute) {
+  return {rows, width, type, false, spread::partial};
+}
+
+/// A tensor whose columns are divided among the tensor ranks.
+[[nodiscard]] constexpr tensor_extent split_columns(axis rows, std::size_t width, element type = element::compute) {
+  return {rows, width, type, false, spread::sharded_1};
+}
+
+/// Bytes of several tensors, without alignment: what a collective moves.
+template <std::size_t N>
+[[nodiscard]] constexpr std::size_t exact_bytes(std::array<tensor_extent, N> const& list, extents const& e,
+                                                element_sizes sizes) {
+  std::size_t sum = 0;
+  for (auto const& one : list) sum += one.exact_bytes(e, sizes);
+  return sum;
+}
 
 /// Bytes of several tensors, one after the other.
 template <std::size_t N>

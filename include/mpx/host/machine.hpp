@@ -7,6 +7,7 @@
 #include <cstdint>
 
 #include <mpx/backend/operations.hpp>
+#include <mpx/core/device.hpp>
 #include <mpx/core/dtype.hpp>
 #include <mpx/host/attention.hpp>
 #include <mpx/host/gemm.hpp>
@@ -19,6 +20,8 @@ namespace mpx::on_host {
 /// Errors  throws mpx::error when oneDNN fails, or when a head is wider than most_head_width
 class machine : public row_operations {
  public:
+  static constexpr device_kind kind = device_kind::host;
+
   /// c[m,n] = (accumulate ? c : 0) + op(a)[m,k] op(b)[k,n] + (bias ? bias[n] : 0), summed in f32, rounded once.
   /// Shapes  a: [m,k], or [k,m] when transposed; b: [k,n], or [n,k] when transposed; a bias only without accumulate
   template <class T, class U>

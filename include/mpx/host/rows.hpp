@@ -68,22 +68,28 @@ struct row_operations {
     return sum;
   }
 
-  /// y[r] = table[ids[r]] * factor
-  /// Shapes  y: [rows, width], table: [vocabulary, width], ids: [rows], each in [0, vocabulary)
+  /// y[r] = table[ids[r] - mine.first] * factor; 0 for ids of other slices
+  /// Shapes  y: [rows, width], table: [mine.count, width], ids: [rows], each in [0, vocabulary)
   template <class T>
   [[gnu::flatten]] MPX_KERNEL static void embedding_forward(T* y, T const* table, std::int32_t const* ids,
-                                                            std::size_t rows, std::size_t width, A<T> factor) {
-    for (std::size_t r = 0; r < rows; ++r)
-      kernels::embedding_row(lanes{}, y + r * width, table + static_cast<std::size_t>(ids[r]) * width, factor, width);
+                                                            std::size_t rows, std::size_t width, A<T> factor,
+                                                            id_slice mine = {}) {
+    for (std::size_t r = 0; r < rows; ++r) {
+      std::size_t const id = static_cast<std::size_t>(ids[r]) - mine.first;  // beyond all slices where it is before
+      if (id < mine.count) kernels::embedding_row(lanes{}, y + r * width, table + id * width, factor, width);
+      else zero(y + r * width, width * sizeof(T));
+    }
   }
 
-  /// dtable[ids[r]] += dy[r] * factor
+  /// dtable[ids[r] - mine.first] += dy[r] * factor, for ids of this slice
   template <class T>
   [[gnu::flatten]] MPX_KERNEL static void embedding_backward(A<T>* dtable, T const* dy, std::int32_t const* ids,
-                                                             std::size_t rows, std::size_t width, A<T> factor) {
+                                                             std::size_t rows, std::size_t width, A<T> factor,
+                                                             id_slice mine = {}) {
     for (std::size_t r = 0; r < rows; ++r) {
-      A<T>* const row = dtable + static_cast<std::size_t>(ids[r]) * width;
-      kernels::embedding_gradient_row(lanes{}, row, dy + r * width, factor, width);
+      std::size_t const id = static_cast<std::size_t>(ids[r]) - mine.first;
+      if (id < mine.count)
+        kernels::embedding_gradient_row(lanes{}, dtable + id * width, dy + r * width, factor, width);
     }
   }
 
@@ -241,6 +247,43 @@ struct row_operations {
     for (std::size_t r = 0; r < rows; ++r)
       sum += kernels::cross_entropy_row(lanes{}, logits + r * vocabulary, targets[r], vocabulary, smoothing,
                                         gradient_scale, with_gradient);
+    *loss = sum;
+  }
+
+  /// high[r] = the largest of x[r]
+  /// Shapes  x: [rows, width], high: [rows]
+  template <class T>
+  [[gnu::flatten]] MPX_KERNEL static void row_maxima(A<T>* high, T const* x, std::size_t rows, std::size_t width) {
+    for (std::size_t r = 0; r < rows; ++r)
+      high[r] = lanes{}.max(width, [at = x + r * width](std::size_t c) { return A<T>(at[c]); });
+  }
+
+  /// What a slice of the vocabulary contributes to the sums of each row.
+  /// Shapes  sums: [3, rows], logits: [rows, mine.count], high: [rows], the largest logit of all slices
+  template <class T>
+  [[gnu::flatten]] MPX_KERNEL static void cross_entropy_sums(A<T>* sums, T const* logits, A<T> const* high,
+                                                             std::int32_t const* targets, std::size_t rows,
+                                                             id_slice mine) {
+    for (std::size_t r = 0; r < rows; ++r) {
+      auto const s = kernels::cross_entropy_sums_row(lanes{}, logits + r * mine.count, high[r], targets[r], mine);
+      sums[r] = s.total;
+      sums[rows + r] = s.at_label;
+      sums[2 * rows + r] = s.all;
+    }
+  }
+
+  /// As cross_entropy, on a slice of the vocabulary, from the sums of all slices.
+  template <class T>
+  [[gnu::flatten]] MPX_KERNEL static void cross_entropy_slice(A<T>* loss, T* logits, A<T> const* high, A<T> const* sums,
+                                                              std::int32_t const* targets, std::size_t rows,
+                                                              std::size_t vocabulary, id_slice mine, A<T> smoothing,
+                                                              A<T> gradient_scale, bool with_gradient) {
+    A<T> sum = 0;
+    for (std::size_t r = 0; r < rows; ++r) {
+      kernels::cross_entropy_parts<A<T>> const parts{sums[r], sums[rows + r], sums[2 * rows + r]};
+      sum += kernels::cross_entropy_slice_row(lanes{}, logits + r * mine.count, high[r], parts, targets[r], vocabulary,
+                                              mine, smoothing, gradient_scale, with_gradient);
+    }
     *loss = sum;
   }
 

@@ -6,6 +6,7 @@
 #include <cstddef>
 #include <cstdint>
 
+#include <mpx/backend/operations.hpp>
 #include <mpx/config/config.hpp>
 #include <mpx/core/dtype.hpp>
 #include <mpx/kernels/lanes.hpp>
@@ -38,6 +39,56 @@ template <lanes L, class T, class A = accumulator_t<T>>
     A const spread = gradient_scale * each;
     A const hit = gradient_scale * (A(1) - smoothing);
     along.each(vocabulary, [=](std::size_t c) {
+      A const wanted = spread + (c == label ? hit : A(0));
+      logits[c] = T(factor * exp(A(logits[c]) - high) - wanted);
+    });
+  }
+  return loss;
+}
+
+/// Sums over a row of logits, each relative to the row's largest one: of exponentials, of the label's logit, of all.
+template <class A>
+struct cross_entropy_parts {
+  A total = 0;
+  A at_label = 0;
+  A all = 0;
+};
+
+/// What a slice of the vocabulary contributes to a row's sums; nothing when target < 0.
+/// Shapes  logits: [mine.count]; high: the largest logit of all slices
+template <lanes L, class T, class A = accumulator_t<T>>
+[[nodiscard]] MPX_HOST_DEVICE MPX_INLINE cross_entropy_parts<A> cross_entropy_sums_row(L const& along, T const* logits, A high,
+                                                                                       std::int32_t target, id_slice mine) {
+  cross_entropy_parts<A> parts;
+  if (target < 0) return parts;
+  std::size_t const label = static_cast<std::size_t>(target) - mine.first;  // beyond the slice where it is before it
+  parts.total = along.sum(mine.count, [=](std::size_t c) { return exp(A(logits[c]) - high); });
+  parts.all = along.sum(mine.count, [=](std::size_t c) { return A(logits[c]) - high; });
+  if (label < mine.count) parts.at_label = A(logits[label]) - high;
+  return parts;
+}
+
+/// As cross_entropy_row, for a slice of the vocabulary: `parts` are the sums over all slices.
+/// Shapes  logits: [mine.count]
+template <lanes L, class T, class A = accumulator_t<T>>
+[[nodiscard]] MPX_HOST_DEVICE MPX_INLINE A cross_entropy_slice_row(L const& along, T* logits, A high,
+                                                                   cross_entropy_parts<A> const& parts,
+                                                                   std::int32_t target, std::size_t vocabulary,
+                                                                   id_slice mine, A smoothing, A gradient_scale,
+                                                                   bool with_gradient) {
+  if (target < 0) {
+    if (with_gradient) along.each(mine.count, [=](std::size_t c) { logits[c] = T(A(0)); });
+    return A(0);
+  }
+  std::size_t const label = static_cast<std::size_t>(target) - mine.first;
+  A const each = smoothing / static_cast<A>(vocabulary);
+  A loss = std::log(parts.total) - (A(1) - smoothing) * parts.at_label;
+  if (smoothing > A(0)) loss -= each * parts.all;
+  if (with_gradient) {
+    A const factor = gradient_scale / parts.total;
+    A const spread = gradient_scale * each;
+    A const hit = gradient_scale * (A(1) - smoothing);
+    along.each(mine.count, [=](std::size_t c) {
       A const wanted = spread + (c == label ? hit : A(0));
       logits[c] = T(factor * exp(A(logits[c]) - high) - wanted);
     });

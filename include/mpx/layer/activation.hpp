@@ -2,50 +2,72 @@
 /// Activations and dropout at work.
 #pragma once
 
-#include <mpx/backend/operations.hpp>
-#include <mpx/layer/context.hpp>
+#include <mpx/layer/operations.hpp>
 #include <mpx/model/activation.hpp>
 
 namespace mpx {
 
-template <class Function, std::size_t W, axis Axis> struct execution<activation<Function, W, Axis>> : no_constants {
-  template <class C, class T> static void forward(C const& c, T const*, T const*, T const* x, T* y, std::byte*) {
-    c.machine.template activation_forward<Function>(y, x, static_cast<std::size_t>(c.rows(Axis)) * W);
-  }
-  template <class C, class T, class A>
-  static void backward(C const& c, T const*, A*, T const*, T const* dy, T* dx, std::byte* saved) {
-    c.machine.template activation_backward<Function>(dx, dy, reinterpret_cast<T const*>(saved),
-                                                     static_cast<std::size_t>(c.rows(Axis)) * W);
-  }
-};
+template <class Function, std::size_t W, axis Axis, spread Over>
+struct execution<activation<Function, W, Axis, Over>> : no_constants {
+  using layer = activation<Function, W, Axis, Over>;
 
-template <class Function, std::size_t F, axis Axis>
-struct execution<gated_activation<Function, F, Axis>> : no_constants {
-  template <class C, class T> static void forward(C const& c, T const*, T const*, T const* x, T* y, std::byte*) {
-    c.machine.template gated_forward<Function>(y, x, static_cast<std::size_t>(c.rows(Axis)), F);
+  template <class C> static auto forward(operands<layer, C> const& o, input_view<layer, C> x, typename C::compute* y) {
+    o.context.machine.template activation_forward<Function>(y, x.data, elements(o.context));
+    return function_of(o.context, y, x);
   }
-  template <class C, class T, class A>
-  static void backward(C const& c, T const*, A*, T const*, T const* dy, T* dx, std::byte* saved) {
-    c.machine.template gated_backward<Function>(dx, dy, reinterpret_cast<T const*>(saved),
-                                                static_cast<std::size_t>(c.rows(Axis)), F);
-  }
-};
-
-template <std::size_t W, axis Axis> struct execution<dropout<W, Axis>> : no_constants {
-  template <class C, class T> static void forward(C const& c, T const*, T const*, T const* x, T* y, std::byte*) {
-    c.machine.dropout(y, x, draw(c), c.size.sequences, c.size.tokens_on(Axis), W);
-  }
-  template <class C, class T, class A>
-  static void backward(C const& c, T const*, A*, T const*, T const* dy, T* dx, std::byte*) {
-    c.machine.dropout(dx, dy, draw(c), c.size.sequences, c.size.tokens_on(Axis), W);
+  template <class C>
+  static auto backward(operands<layer, C> const& o, output_gradient_view<layer, C> dy, typename C::compute* dx) {
+    auto const x = o.template kept<0>();
+    o.context.machine.template activation_backward<Function>(dx, dy.data, static_cast<typename C::compute const*>(x.data),
+                                                             elements(o.context));
+    return product_of(o.context, dx, x, dy);
   }
 
  private:
-  template <class C> static dropout_draw draw(C const& c) {
-    return {.key = mixed_key(c.step.seed, c.key),
-            .step = c.step.step,
-            .first_sequence = c.first_sequence,
-            .rate = c.step.mode == run_mode::training ? c.step.dropout : 0.0f};
+  template <class C> static std::size_t elements(C const& c) { return c.row_count(Axis) * c.capacity.share(W, Over); }
+};
+
+template <class Function, std::size_t F, axis Axis, spread Over>
+struct execution<gated_activation<Function, F, Axis, Over>> : no_constants {
+  using layer = gated_activation<Function, F, Axis, Over>;
+
+  template <class C> static auto forward(operands<layer, C> const& o, input_view<layer, C> x, typename C::compute* y) {
+    C const& c = o.context;
+    c.machine.template gated_forward<Function>(y, x.data, c.row_count(Axis), c.capacity.share(F, Over));
+    return function_of(c, y, x);
+  }
+  template <class C>
+  static auto backward(operands<layer, C> const& o, output_gradient_view<layer, C> dy, typename C::compute* dx) {
+    C const& c = o.context;
+    auto const x = o.template kept<0>();
+    c.machine.template gated_backward<Function>(dx, dy.data, static_cast<typename C::compute const*>(x.data),
+                                                c.row_count(Axis), c.capacity.share(F, Over));
+    return product_of(c, dx, x, dy);
+  }
+};
+
+template <std::size_t W, axis Axis, spread Over> struct execution<dropout<W, Axis, Over>> : no_constants {
+  using layer = dropout<W, Axis, Over>;
+
+  template <class C> static auto forward(operands<layer, C> const& o, input_view<layer, C> x, typename C::compute* y) {
+    return drop(o.context, y, x);
+  }
+  template <class C>
+  static auto backward(operands<layer, C> const& o, output_gradient_view<layer, C> dy, typename C::compute* dx) {
+    return drop(o.context, dx, dy);
+  }
+
+ private:
+  /// The mask of an element depends on where it stands in the whole tensor: a slice knows its first channel.
+  template <class C, class T, view X> static auto drop(C const& c, T* y, X x) {
+    std::size_t const width = c.capacity.share(W, Over);
+    dropout_draw const draw{.key = mixed_key(c.step.seed, c.key),
+                            .step = c.step.step,
+                            .first_sequence = c.first_sequence,
+                            .first_channel = static_cast<std::uint32_t>(sharded(Over) ? c.ranks.number() * width : 0),
+                            .rate = c.step.mode == run_mode::training ? c.step.dropout : 0.0f};
+    c.machine.dropout(y, x.data, draw, c.size.sequences, c.size.tokens_on(Axis), width);
+    return scaled_of(c, y, x);
   }
 };
 

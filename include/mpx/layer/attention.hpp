@@ -2,72 +2,90 @@
 /// Attention at work.
 #pragma once
 
-#include <mpx/backend/operations.hpp>
-#include <mpx/layer/context.hpp>
+#include <mpx/layer/operations.hpp>
 #include <mpx/model/attention.hpp>
 
 namespace mpx {
 
+/// Each tensor rank computes its own heads: q, k and v are slices of the columns, and what the slices of the output
+/// projection give is summed.
 template <std::size_t W, std::size_t H, bool Causal, axis Axis, class Init, class OutInit, class Bias, class Positions>
 struct execution<self_attention<W, H, Causal, Axis, Init, OutInit, Bias, Positions>> : no_constants {
   using layer = self_attention<W, H, Causal, Axis, Init, OutInit, Bias, Positions>;
-  static constexpr std::size_t out_weight = parameter_offset<layer, layer::has_bias ? 2 : 1>;
+  static constexpr std::size_t out_weight = layer::has_bias ? 2 : 1;
 
-  template <class C, class T>
-  static void forward(C const& c, T const* weights, T const*, T const* x, T* y, std::byte* saved) {
-    saved_tensors<layer, C> const kept(c, saved);
-    T* const qkv = kept.template get<T>(1);     // [B, T, 3C]
-    T* const heads = kept.template get<T>(2);   // [B, T, C]
-    std::size_t const rows = static_cast<std::size_t>(c.rows(Axis));
-    T const *qkv_bias = nullptr, *out_bias = nullptr;
-    if constexpr (layer::has_bias) {
-      qkv_bias = weights + parameter_offset<layer, 1>;
-      out_bias = weights + parameter_offset<layer, 3>;
-    }
-    c.machine.gemm({.m = rows, .n = 3 * W, .k = W, .transpose_b = true}, x, weights, qkv, qkv_bias);
-    if constexpr (Positions::turns) c.machine.rotary(turn(c, false), qkv);
-    c.machine.attention_forward(shape(c), heads, kept.template get<typename C::accumulate>(3), qkv, qkv + W, qkv + 2 * W,
-                                lengths(c));
-    c.machine.gemm({.m = rows, .n = W, .k = W, .transpose_b = true}, heads, weights + out_weight, y, out_bias);
+  template <class C>
+  static auto forward(operands<layer, C> const& o, input_view<layer, C> x, typename C::compute* y) {
+    C const& c = o.context;
+    auto const s = sizes(c);
+    auto* const qkv_at = o.template kept<1>().data;    // [B, T, 3 C / ranks]
+    auto* const heads_at = o.template kept<2>().data;  // [B, T, C / ranks]
+    auto const qkv = [&] {
+      if constexpr (layer::has_bias)
+        return multiply(c, qkv_at, replicate(x), o.template parameter<0>(), o.template parameter<1>(), s.qkv);
+      else
+        return multiply(c, qkv_at, replicate(x), o.template parameter<0>(), s.qkv);
+    }();
+    if constexpr (Positions::turns) c.machine.rotary(turn(c, false), qkv.data);
+    typename C::compute const* const in = qkv.data;
+    c.machine.attention_forward(shape(c), heads_at, o.template kept<3>().data, in, in + s.inner, in + 2 * s.inner, lengths(c));
+    auto const heads = heads_of(c, heads_at, qkv, qkv);
+    if constexpr (layer::has_bias)
+      return multiply_reduced(c, y, heads, o.template parameter<2>(), o.template parameter<3>(), s.out);
+    else
+      return multiply_reduced(c, y, heads, o.template parameter<1>(), s.out);
   }
 
-  template <class C, class T, class A>
-  static void backward(C const& c, T const* weights, A* gradients, T const*, T const* dy, T* dx, std::byte* saved) {
-    saved_tensors<layer, C> const kept(c, saved);
-    T const* const x = kept.template get<T const>(0);
-    T const* const qkv = kept.template get<T const>(1);
-    T const* const heads = kept.template get<T const>(2);
-    T const* const none = nullptr;
-    std::size_t const rows = static_cast<std::size_t>(c.rows(Axis));
+  template <class C>
+  static auto backward(operands<layer, C> const& o, output_gradient_view<layer, C> dy, typename C::compute* dx) {
+    C const& c = o.context;
+    using T = typename C::compute;
+    using A = typename C::accumulate;
+    auto const s = sizes(c);
+    auto const x = o.template kept<0>(), qkv = o.template kept<1>(), heads = o.template kept<2>();
     typename scratch_space::frame const frame(c.scratch);
-    T* const d_heads = c.template take<T>(layer::backward_scratch[0]);  // [B, T, C]
-    T* const d_qkv = c.template take<T>(layer::backward_scratch[1]);    // [B, T, 3C]
-    A* const delta = c.template take<A>(layer::backward_scratch[2]);    // [B, T, H]
-    A* const dq_sum = c.template take<A>(layer::backward_scratch[3]);   // [B, T, C]
+    T* const d_heads_at = o.template scratch<0>();  // [B, T, C / ranks]
+    T* const d_qkv_at = o.template scratch<1>();    // [B, T, 3 C / ranks]
+    A* const delta = o.template scratch<2>();       // [B, T, H / ranks]
+    A* const dq_sum = o.template scratch<3>();      // [B, T, C / ranks]
 
-    c.machine.gemm({.m = W, .n = W, .k = rows, .transpose_a = true, .accumulate = true}, dy, heads, gradients + out_weight, none);
-    if constexpr (layer::has_bias) c.machine.column_sum(gradients + parameter_offset<layer, 3>, dy, rows, W);
-    c.machine.gemm({.m = rows, .n = W, .k = W}, dy, weights + out_weight, d_heads, none);
-    c.machine.attention_backward(shape(c), d_qkv, d_qkv + W, d_qkv + 2 * W, dq_sum, delta, d_heads, heads,
-                                 kept.template get<A const>(3), qkv, qkv + W, qkv + 2 * W, lengths(c));
-    if constexpr (Positions::turns) c.machine.rotary(turn(c, true), d_qkv);
-    c.machine.gemm({.m = 3 * W, .n = W, .k = rows, .transpose_a = true, .accumulate = true}, d_qkv, x, gradients, none);
-    if constexpr (layer::has_bias) c.machine.column_sum(gradients + parameter_offset<layer, 1>, d_qkv, rows, 3 * W);
-    c.machine.gemm({.m = rows, .n = W, .k = 3 * W}, d_qkv, weights, dx, none);
+    add_weight_gradient(c, o.template gradient<out_weight>(), replicate(dy), heads, s.out);
+    if constexpr (layer::has_bias) add_row_sum(c, o.template gradient<3>(), dy, s.out.rows, W);
+    auto const d_heads = multiply_back(c, d_heads_at, replicate(dy), o.template parameter<out_weight>(), s.out);
+    T const* const in = qkv.data;
+    c.machine.attention_backward(shape(c), d_qkv_at, d_qkv_at + s.inner, d_qkv_at + 2 * s.inner, dq_sum, delta,
+                                 static_cast<T const*>(d_heads.data), static_cast<T const*>(heads.data),
+                                 static_cast<A const*>(o.template kept<3>().data), in, in + s.inner, in + 2 * s.inner,
+                                 lengths(c));
+    if constexpr (Positions::turns) c.machine.rotary(turn(c, true), d_qkv_at);
+    auto const d_qkv = product_of(c, d_qkv_at, qkv, d_heads);
+    add_weight_gradient(c, o.template gradient<0>(), d_qkv, replicate(x), s.qkv);
+    if constexpr (layer::has_bias) add_row_sum(c, o.template gradient<1>(), d_qkv, s.qkv.rows, s.qkv.out);
+    return all_reduce(c, multiply_back(c, dx, d_qkv, o.template parameter<0>(), s.qkv), s.qkv.rows * W);
   }
 
  private:
+  struct all_sizes {
+    std::size_t inner;  ///< columns of this rank's heads
+    dense_sizes qkv, out;
+  };
+  template <class C>
+  static all_sizes sizes(C const& c) {
+    std::size_t const inner = c.share(W), rows = c.row_count(Axis);
+    return {inner, {rows, 3 * inner, W}, {rows, W, inner}};
+  }
   template <class C>
   static attention_shape shape(C const& c) {
-    std::size_t const tokens = static_cast<std::size_t>(c.size.tokens_on(Axis));
-    return {.sequences = static_cast<std::size_t>(c.size.sequences), .heads = H, .query_tokens = tokens, .key_tokens = tokens,
-            .head_width = W / H, .query_stride = 3 * W, .key_stride = 3 * W, .causal = Causal};
+    std::size_t const tokens = static_cast<std::size_t>(c.size.tokens_on(Axis)), stride = 3 * c.share(W);
+    return {.sequences = static_cast<std::size_t>(c.size.sequences), .heads = c.share(H), .query_tokens = tokens, .key_tokens = tokens,
+            .head_width = W / H, .query_stride = stride, .key_stride = stride, .causal = Causal};
   }
-  /// q and k stand side by side: their heads are turned as 2 H heads of one tensor.
+  /// q and k stand side by side: their heads are turned as twice as many heads of one tensor.
   template <class C>
   static rotary_shape turn(C const& c, bool back) {
     return {.sequences = static_cast<std::size_t>(c.size.sequences),
-            .tokens = static_cast<std::size_t>(c.size.tokens_on(Axis)), .heads = 2 * H, .head_width = W / H, .stride = 3 * W, .base = Positions::base, .back = back};
+            .tokens = static_cast<std::size_t>(c.size.tokens_on(Axis)), .heads = 2 * c.share(H), .head_width = W / H,
+            .stride = 3 * c.share(W), .base = Positions::base, .back = back};
   }
   template <class C>
   static std::int32_t const* lengths(C const& c) {
@@ -79,70 +97,77 @@ struct execution<self_attention<W, H, Causal, Axis, Init, OutInit, Bias, Positio
 template <std::size_t W, std::size_t H, class Init>
 struct execution<cross_attention<W, H, Init>> : no_constants {
   using layer = cross_attention<W, H, Init>;
-  static constexpr std::size_t query_bias = parameter_offset<layer, 1>;
-  static constexpr std::size_t kv_weight = parameter_offset<layer, 2>;
-  static constexpr std::size_t kv_bias = parameter_offset<layer, 3>;
-  static constexpr std::size_t out_weight = parameter_offset<layer, 4>;
-  static constexpr std::size_t out_bias = parameter_offset<layer, 5>;
 
-  template <class C, class T>
-  static void forward(C const& c, T const* weights, T const*, T const* x, T* y, std::byte* saved) {
-    saved_tensors<layer, C> const kept(c, saved);
-    T* const q = kept.template get<T>(1);      // [B, Tt, C]
-    T* const kv = kept.template get<T>(2);     // [B, Ts, 2C]
-    T* const heads = kept.template get<T>(3);  // [B, Tt, C]
-    std::size_t const rows = static_cast<std::size_t>(c.rows(axis::target));
-    std::size_t const source_rows = static_cast<std::size_t>(c.rows(axis::source));
-    c.machine.gemm({.m = rows, .n = W, .k = W, .transpose_b = true}, x, weights, q, weights + query_bias);
-    c.machine.gemm({.m = source_rows, .n = 2 * W, .k = W, .transpose_b = true}, c.stream("memory").value,
-                   weights + kv_weight, kv, weights + kv_bias);
-    c.machine.attention_forward(shape(c), heads, kept.template get<typename C::accumulate>(4), q, kv, kv + W, lengths(c));
-    c.machine.gemm({.m = rows, .n = W, .k = W, .transpose_b = true}, heads, weights + out_weight, y, weights + out_bias);
+  template <class C>
+  static auto forward(operands<layer, C> const& o, input_view<layer, C> x, typename C::compute* y) {
+    C const& c = o.context;
+    auto const s = sizes(c);
+    auto const q = multiply(c, o.template kept<1>().data, replicate(x), o.template parameter<0>(), o.template parameter<1>(), s.query);
+    auto const kv = multiply(c, o.template kept<2>().data, replicate(memory(c)), o.template parameter<2>(),
+                             o.template parameter<3>(), s.key_value);
+    auto const heads = heads_of(c, o.template kept<3>().data, q, kv);
+    typename C::compute const *const q_in = q.data, *const kv_in = kv.data;
+    c.machine.attention_forward(shape(c), heads.data, o.template kept<4>().data, q_in, kv_in, kv_in + s.inner, lengths(c));
+    return multiply_reduced(c, y, heads, o.template parameter<4>(), o.template parameter<5>(), s.out);
   }
 
-  template <class C, class T, class A>
-  static void backward(C const& c, T const* weights, A* gradients, T const*, T const* dy, T* dx, std::byte* saved) {
-    saved_tensors<layer, C> const kept(c, saved);
-    T const* const x = kept.template get<T const>(0);
-    T const* const q = kept.template get<T const>(1);
-    T const* const kv = kept.template get<T const>(2);
-    T const* const heads = kept.template get<T const>(3);
-    T const* const none = nullptr;
-    side_stream<T> const& memory = c.stream("memory");
-    std::size_t const rows = static_cast<std::size_t>(c.rows(axis::target));
-    std::size_t const source_rows = static_cast<std::size_t>(c.rows(axis::source));
+  template <class C>
+  static auto backward(operands<layer, C> const& o, output_gradient_view<layer, C> dy, typename C::compute* dx) {
+    C const& c = o.context;
+    using T = typename C::compute;
+    using A = typename C::accumulate;
+    auto const s = sizes(c);
+    auto const x = o.template kept<0>(), q = o.template kept<1>(), kv = o.template kept<2>(), heads = o.template kept<3>();
     typename scratch_space::frame const frame(c.scratch);
-    T* const d_heads = c.template take<T>(layer::backward_scratch[0]);   // [B, Tt, C]
-    T* const d_q = c.template take<T>(layer::backward_scratch[1]);       // [B, Tt, C]
-    T* const d_kv = c.template take<T>(layer::backward_scratch[2]);      // [B, Ts, 2C]
-    T* const d_memory = c.template take<T>(layer::backward_scratch[3]);  // [B, Ts, C]
-    A* const delta = c.template take<A>(layer::backward_scratch[4]);     // [B, Tt, H]
-    A* const dq_sum = c.template take<A>(layer::backward_scratch[5]);    // [B, Tt, C]
+    T* const d_heads_at = o.template scratch<0>();   // [B, Tt, C / ranks]
+    T* const d_q_at = o.template scratch<1>();       // [B, Tt, C / ranks]
+    T* const d_kv_at = o.template scratch<2>();      // [B, Ts, 2 C / ranks]
+    T* const d_memory_at = o.template scratch<3>();  // [B, Ts, C]
+    A* const delta = o.template scratch<4>();        // [B, Tt, H / ranks]
+    A* const dq_sum = o.template scratch<5>();       // [B, Tt, C / ranks]
 
-    c.machine.gemm({.m = W, .n = W, .k = rows, .transpose_a = true, .accumulate = true}, dy, heads, gradients + out_weight, none);
-    c.machine.column_sum(gradients + out_bias, dy, rows, W);
-    c.machine.gemm({.m = rows, .n = W, .k = W}, dy, weights + out_weight, d_heads, none);
-    c.machine.attention_backward(shape(c), d_q, d_kv, d_kv + W, dq_sum, delta, d_heads, heads, kept.template get<A const>(4),
-                                 q, kv, kv + W, lengths(c));
+    add_weight_gradient(c, o.template gradient<4>(), replicate(dy), heads, s.out);
+    add_row_sum(c, o.template gradient<5>(), dy, s.out.rows, W);
+    auto const d_heads = multiply_back(c, d_heads_at, replicate(dy), o.template parameter<4>(), s.out);
+    T const* const kv_in = kv.data;
+    c.machine.attention_backward(shape(c), d_q_at, d_kv_at, d_kv_at + s.inner, dq_sum, delta,
+                                 static_cast<T const*>(d_heads.data), static_cast<T const*>(heads.data),
+                                 static_cast<A const*>(o.template kept<4>().data), static_cast<T const*>(q.data), kv_in,
+                                 kv_in + s.inner, lengths(c));
+    auto const d_q = product_of(c, d_q_at, q, d_heads);
+    auto const d_kv = product_of(c, d_kv_at, kv, d_heads);
 
-    c.machine.gemm({.m = 2 * W, .n = W, .k = source_rows, .transpose_a = true, .accumulate = true}, d_kv, memory.value,
-                   gradients + kv_weight, none);
-    c.machine.column_sum(gradients + kv_bias, d_kv, source_rows, 2 * W);
-    c.machine.gemm({.m = source_rows, .n = W, .k = 2 * W}, d_kv, weights + kv_weight, d_memory, none);
-    c.machine.add(memory.gradient, d_memory, source_rows * W);
+    add_weight_gradient(c, o.template gradient<2>(), d_kv, replicate(memory(c)), s.key_value);
+    add_row_sum(c, o.template gradient<3>(), d_kv, s.key_value.rows, s.key_value.out);
+    auto const d_memory = all_reduce(c, multiply_back(c, d_memory_at, d_kv, o.template parameter<2>(), s.key_value),
+                                     s.key_value.rows * W);
+    add_to_stream(c, c.stream("memory"), memory(c), d_memory, s.key_value.rows * W);
 
-    c.machine.gemm({.m = W, .n = W, .k = rows, .transpose_a = true, .accumulate = true}, d_q, x, gradients, none);
-    c.machine.column_sum(gradients + query_bias, d_q, rows, W);
-    c.machine.gemm({.m = rows, .n = W, .k = W}, d_q, weights, dx, none);
+    add_weight_gradient(c, o.template gradient<0>(), d_q, replicate(x), s.query);
+    add_row_sum(c, o.template gradient<1>(), d_q, s.query.rows, s.query.out);
+    return all_reduce(c, multiply_back(c, dx, d_q, o.template parameter<0>(), s.query), s.query.rows * W);
   }
 
  private:
+  struct all_sizes {
+    std::size_t inner;  ///< columns of this rank's heads
+    dense_sizes query, key_value, out;
+  };
+  template <class C>
+  static all_sizes sizes(C const& c) {
+    std::size_t const inner = c.share(W), rows = c.row_count(axis::target);
+    return {inner, {rows, inner, W}, {c.row_count(axis::source), 2 * inner, W}, {rows, W, inner}};
+  }
+  template <class C>
+  static auto memory(C const& c) {
+    return view_over<detail::layout_of_message<typename layer::reads>, C::kind>(c.stream("memory").value);
+  }
   template <class C>
   static attention_shape shape(C const& c) {
-    return {.sequences = static_cast<std::size_t>(c.size.sequences), .heads = H,
+    return {.sequences = static_cast<std::size_t>(c.size.sequences), .heads = c.share(H),
             .query_tokens = static_cast<std::size_t>(c.size.tokens_on(axis::target)),
-            .key_tokens = static_cast<std::size_t>(c.size.tokens_on(axis::source)), .head_width = W / H, .query_stride = W,
-            .key_stride = 2 * W, .causal = false};
+            .key_tokens = static_cast<std::size_t>(c.size.tokens_on(axis::source)), .head_width = W / H,
+            .query_stride = c.share(W), .key_stride = 2 * c.share(W), .causal = false};
   }
   template <class C>
   static std::int32_t const* lengths(C const& c) {

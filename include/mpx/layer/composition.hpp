@@ -5,13 +5,28 @@
 #include <cstddef>
 #include <tuple>
 
-#include <mpx/layer/context.hpp>
-#include <mpx/model/footprint.hpp>
+#include <mpx/layer/operands.hpp>
 
 namespace mpx {
 
+/// A block runs as its body does.
 template <block L>
-struct execution<L> : execution<typename L::body> {};
+struct composition<L> {
+  using body = typename L::body;
+
+  template <class C, class T>
+  static void prepare(C const& c, T* constants) {
+    run_prepare<body>(c, constants);
+  }
+  template <class C, class T>
+  static void forward(C const& c, T const* weights, T const* constants, T const* x, T* y, std::byte* saved) {
+    run_forward<body>(c, weights, constants, x, y, saved);
+  }
+  template <class C, class T, class A>
+  static void backward(C const& c, T const* weights, A* gradients, T const* constants, T const* dy, T* dx, std::byte* saved) {
+    run_backward<body>(c, weights, gradients, constants, dy, dx, saved);
+  }
+};
 
 namespace detail {
 
@@ -31,7 +46,8 @@ struct chain_execution<boost::hana::tuple<L...>> {
     for (std::size_t i = 1; i < size; ++i) at[i] = at[i - 1] + counts[i - 1];
     return at;
   }
-  static constexpr auto weight_start = starts({footprint<L>::parameters...});
+  template <std::size_t Ranks>
+  static constexpr auto weight_start = starts({footprint<L>::parameters_on(Ranks)...});
   static constexpr auto constant_start = starts({footprint<L>::constants...});
 
   template <class C>
@@ -61,20 +77,20 @@ struct chain_execution<boost::hana::tuple<L...>> {
   template <class C, class T>
   static void prepare(C const& c, T* constants) {
     [&]<std::size_t... I>(std::index_sequence<I...>) {
-      (execution<part<I>>::prepare(c.child(I), constants + constant_start[I]), ...);
+      (run_prepare<part<I>>(c.child(I), constants + constant_start[I]), ...);
     }(std::make_index_sequence<size>{});
   }
 
-  template <class C, class T, class X>
-  static void forward(C const& c, T const* weights, T const* constants, X x, T* y, std::byte* saved) {
+  template <class C, class T>
+  static void forward(C const& c, T const* weights, T const* constants, T const* x, T* y, std::byte* saved) {
     auto const at = saved_starts(c, saved);
     [&]<std::size_t... I>(std::index_sequence<I...>) {
       (
           [&] {
             T const* input = x;
             if constexpr (I > 0) input = home<I>(at, y);
-            execution<part<I>>::forward(c.child(I), weights + weight_start[I], constants + constant_start[I], input,
-                                        home<I + 1>(at, y), at[I]);
+            run_forward<part<I>>(c.child(I), weights + weight_start<C::tensor_ranks>[I], constants + constant_start[I], input,
+                                 home<I + 1>(at, y), at[I]);
           }(),
           ...);
     }(std::make_index_sequence<size>{});
@@ -100,8 +116,9 @@ struct chain_execution<boost::hana::tuple<L...>> {
           turn = facts::gradient_buffers - 1 - turn;  // the other buffer, where there are two
         }
       }
-      execution<part<I>>::backward(c.child(I), weights + weight_start[I], gradients + weight_start[I],
-                                   constants + constant_start[I], gradient, into, at[I]);
+      constexpr std::size_t first = weight_start<C::tensor_ranks>[I];
+      run_backward<part<I>>(c.child(I), weights + first, gradients + first, constants + constant_start[I], gradient, into,
+                            at[I]);
       gradient = into;
     };
     [&]<std::size_t... I>(std::index_sequence<I...>) {
@@ -113,27 +130,33 @@ struct chain_execution<boost::hana::tuple<L...>> {
 }  // namespace detail
 
 template <chain L>
-struct execution<L> : detail::chain_execution<typename L::layers> {};
+struct composition<L> : detail::chain_execution<typename L::layers> {};
 
 /// y = x + f(x): the branch writes y, then the kept input is added.
 template <residual_layer L>
-struct execution<L> {
-  using branch = execution<typename L::branch>;
+struct composition<L> {
+  using branch = composition<typename L::branch>;
   using stream = only_stream_t<typename L::takes>;
 
   template <class C, class T>
   static void prepare(C const& c, T* constants) {
     branch::prepare(c, constants);
   }
-  template <class C, class T, class X>
-  static void forward(C const& c, T const* weights, T const* constants, X x, T* y, std::byte* saved) {
+  template <class C, class T>
+  static void forward(C const& c, T const* weights, T const* constants, T const* x, T* y, std::byte* saved) {
     branch::forward(c, weights, constants, x, y, saved);
-    c.machine.add(y, x, static_cast<std::size_t>(c.rows(stream::on)) * stream::width);
+    c.machine.add(y, x, elements(c));
   }
   template <class C, class T, class A>
   static void backward(C const& c, T const* weights, A* gradients, T const* constants, T const* dy, T* dx, std::byte* saved) {
     branch::backward(c, weights, gradients, constants, dy, dx, saved);
-    c.machine.add(dx, dy, static_cast<std::size_t>(c.rows(stream::on)) * stream::width);
+    c.machine.add(dx, dy, elements(c));
+  }
+
+ private:
+  template <class C>
+  static std::size_t elements(C const& c) {
+    return c.row_count(stream::on) * c.capacity.share(stream::width, stream::over_tensor);
   }
 };
 

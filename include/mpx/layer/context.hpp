@@ -10,9 +10,9 @@
 #include <mpx/core/dtype.hpp>
 #include <mpx/core/extent.hpp>
 #include <mpx/core/random.hpp>
-#include <mpx/model/layer.hpp>
 #include <mpx/model/layer_info.hpp>
 #include <mpx/tensor/scratch.hpp>
+#include <mpx/tensor/view.hpp>
 
 namespace mpx {
 
@@ -41,12 +41,39 @@ struct feed_view {
   std::int32_t const* values = nullptr;
 };
 
+/// The tensor ranks that share a layer: one, which has all of it. Collectives over it have nothing to do.
+struct one_rank {
+  static constexpr std::size_t count = 1;
+  static constexpr std::size_t number() { return 0; }
+};
+
+/// One of N tensor ranks, each of which has its slices of the layers.
+template <class Group, std::size_t N>
+struct rank_of {
+  static constexpr std::size_t count = N;
+  Group* group = nullptr;
+  int mine = 0;
+
+  [[nodiscard]] std::size_t number() const { return static_cast<std::size_t>(mine); }
+  /// Sums over the ranks, in rank order, each sum in A.
+  template <class T>
+  void all_reduce(T* data, std::size_t n) const {
+    group->all_reduce(mine, data, n);
+  }
+  template <class A>
+  void all_reduce_max(A* data, std::size_t n) const {
+    group->all_reduce_max(mine, data, n);
+  }
+};
+
 /// Everything that a layer's forward and backward may use, besides its operands.
-template <class Machine, class T>
+template <class Machine, class T, class Ranks = one_rank>
 struct layer_context {
   using compute = T;
   using accumulate = accumulator_t<T>;
   static constexpr element_sizes sizes{sizeof(T), sizeof(accumulate)};
+  static constexpr device_kind kind = Machine::kind;
+  static constexpr std::size_t tensor_ranks = Ranks::count;
 
   Machine& machine;
   scratch_space& scratch;
@@ -57,10 +84,14 @@ struct layer_context {
   std::uint64_t key = 0;             ///< of this layer, for random numbers
   std::array<side_stream<T>, 4> reads{};
   std::array<feed_view, 4> feeds{};
+  Ranks ranks{};
   accumulate* loss = nullptr;  ///< where a loss writes its sum over tokens
   float* capture = nullptr;    ///< where a loss writes each sequence's last logits [B, V], when they are asked for
 
   [[nodiscard]] int rows(axis a) const { return size.rows(a); }
+  [[nodiscard]] std::size_t row_count(axis a) const { return static_cast<std::size_t>(size.rows(a)); }
+  /// What this rank holds of `count` outputs, heads or columns that are divided among the tensor ranks.
+  [[nodiscard]] static constexpr std::size_t share(std::size_t count) { return count / tensor_ranks; }
 
   /// Scratch for a tensor, at capacity, so that its place does not depend on the microbatch.
   template <class U>
@@ -87,64 +118,6 @@ struct layer_context {
     c.key = mixed_key(key, i);
     return c;
   }
-};
-
-/// The tensors that layer L keeps from forward to backward.
-template <class L, class Context>
-class saved_tensors {
- public:
-  saved_tensors(Context const& c, std::byte* begin) {
-    for (std::size_t i = 0; i < at_.size(); ++i) {
-      at_[i] = begin;
-      begin += L::saves[i].bytes(c.capacity, Context::sizes);
-    }
-  }
-  /// The i-th of L::saves, as elements of type U.
-  template <class U>
-  [[nodiscard]] U* get(std::size_t i) const {
-    return reinterpret_cast<U*>(at_[i]);
-  }
-
- private:
-  std::array<std::byte*, L::saves.size()> at_{};
-};
-
-/// Elements from a layer's first parameter to its I-th one.
-template <class L, std::size_t I>
-inline constexpr std::size_t parameter_offset = []<class... P>(boost::hana::tuple<P...>*) {
-  constexpr std::array<std::size_t, sizeof...(P)> counts{padded_elements(P::shape::size)...};
-  std::size_t offset = 0;
-  for (std::size_t i = 0; i < I; ++i) offset += counts[i];
-  return offset;
-}(static_cast<typename L::parameters*>(nullptr));
-
-/// How a layer runs. Primitive layers specialise it; a layer of the user's own offers the two functions itself:
-///   template <class C> static void forward(C const&, compute const* weights, compute const* constants,
-///                                          compute const* x, compute* y, std::byte* saved)
-///   template <class C> static void backward(C const&, compute const* weights, accumulate* gradients,
-///                                           compute const* constants, compute const* dy, compute* dx, std::byte* saved)
-/// x is the kept input when the layer keeps it, and the same memory as y when it works in place. dy is read only;
-/// dx is written; gradients are added to.
-template <class L>
-struct execution {
-  template <class C>
-  static void prepare(C const& c, typename C::compute* constants) {
-    if constexpr (requires { L::prepare(c, constants); }) L::prepare(c, constants);
-  }
-  template <class C, class T, class X>
-  static void forward(C const& c, T const* weights, T const* constants, X x, T* y, std::byte* saved) {
-    L::forward(c, weights, constants, x, y, saved);
-  }
-  template <class C, class T, class A>
-  static void backward(C const& c, T const* weights, A* gradients, T const* constants, T const* dy, T* dx, std::byte* saved) {
-    L::backward(c, weights, gradients, constants, dy, dx, saved);
-  }
-};
-
-/// A layer without constants has nothing to prepare.
-struct no_constants {
-  template <class C, class T>
-  static void prepare(C const&, T*) {}
 };
 
 }  // namespace mpx

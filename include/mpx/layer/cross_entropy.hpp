@@ -2,30 +2,52 @@
 /// The loss at work.
 #pragma once
 
-#include <mpx/layer/context.hpp>
+#include <mpx/layer/operations.hpp>
 #include <mpx/model/cross_entropy.hpp>
 
 namespace mpx {
 
-/// In training the logits' gradient is written over the logits at once; backward has nothing left to do.
-template <std::size_t V>
-struct execution<cross_entropy<V>> : no_constants {
-  template <class C, class T>
-  static void forward(C const& c, T const*, T const*, T const*, T*, std::byte* saved) {
+/// In training the logits' gradient is written over the logits at once; backward has nothing left to do. Over several
+/// tensor ranks each row's largest logit and sums are taken over all slices; the logits themselves stay where they are.
+template <std::size_t V, spread Over>
+struct execution<cross_entropy<V, Over>> : no_constants {
+  using layer = cross_entropy<V, Over>;
+
+  template <class C>
+  static auto forward(operands<layer, C> const& o, input_view<layer, C> x, typename C::compute*) {
     using A = typename C::accumulate;
-    T* const logits = reinterpret_cast<T*>(saved);
+    C const& c = o.context;
+    auto* const logits = o.template kept<0>().data;
+    std::size_t const slice = c.capacity.share(V, Over), rows = c.row_count(axis::target);
+    id_slice const mine{sharded(Over) ? c.ranks.number() * slice : 0, slice};
+    std::int32_t const* const targets = c.feed("targets");
     if (c.capture) {
       std::int32_t const* const lengths = c.feed("target_lengths");
       for (int s = 0; s < c.size.sequences; ++s)
-        c.machine.widen(c.capture + static_cast<std::size_t>(s) * V,
-                              logits + (static_cast<std::size_t>(s) * c.size.tokens_on(axis::target) + lengths[s] - 1) * V, V);
+        c.machine.widen(c.capture + static_cast<std::size_t>(s) * V + mine.first,
+                        logits + (static_cast<std::size_t>(s) * c.size.tokens_on(axis::target) + lengths[s] - 1) * slice, slice);
     }
-    c.machine.cross_entropy(c.loss, logits, c.feed("targets"), static_cast<std::size_t>(c.rows(axis::target)), V,
-                            static_cast<A>(c.step.label_smoothing), static_cast<A>(c.step.gradient_scale),
-                            c.step.mode == run_mode::training);
+    auto const sum = loss_of(c, x);
+    auto const smoothing = static_cast<A>(c.step.label_smoothing), scale = static_cast<A>(c.step.gradient_scale);
+    bool const training = c.step.mode == run_mode::training;
+    if constexpr (C::tensor_ranks == 1 || !sharded(Over)) {
+      c.machine.cross_entropy(sum.data, logits, targets, rows, V, smoothing, scale, training);
+    } else {
+      A* const high = c.template take<A>(layer::forward_scratch[0]);  // [rows]
+      A* const sums = c.template take<A>(layer::forward_scratch[1]);  // [3, rows]
+      c.machine.row_maxima(high, logits, rows, slice);
+      c.ranks.all_reduce_max(high, rows);
+      c.machine.cross_entropy_sums(sums, logits, high, targets, rows, mine);
+      c.ranks.all_reduce(sums, 3 * rows);
+      c.machine.cross_entropy_slice(sum.data, logits, high, sums, targets, rows, V, mine, smoothing, scale, training);
+    }
+    return sum;
   }
-  template <class C, class T, class A>
-  static void backward(C const&, T const*, A*, T const*, T const*, T*, std::byte*) {}
+
+  template <class C>
+  static auto backward(operands<layer, C> const& o, output_gradient_view<layer, C>, typename C::compute* dx) {
+    return scaled_of(o.context, dx, o.template kept<0>());
+  }
 };
 
 }  // namespace mpx

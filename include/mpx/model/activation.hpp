@@ -17,32 +17,33 @@ struct silu {};       ///< x * sigmoid(x)
 
 /// y = f(x), element by element.
 /// Shapes  x, y: [B, T, C]
-template <class Function, std::size_t C, axis Axis = axis::target>
+template <class Function, std::size_t C, axis Axis = axis::target, spread OverTensor = spread::invariant>
 struct activation : layer_defaults {
   static constexpr std::size_t width = C;
   static constexpr axis on = Axis;
   using function = Function;
   using row_label = name<"activation">;
-  using takes = message<stream<"x", C, Axis>>;
+  using takes = message<stream<"x", C, Axis, OverTensor>>;
   using gives = takes;
   using parameters = boost::hana::tuple<>;
-  static constexpr std::array<tensor_extent, 1> saves{{{Axis, C}}};
+  static constexpr std::array<tensor_extent, 1> saves{{{Axis, C, element::compute, false, OverTensor}}};
   static constexpr bool keeps_input = true;
 };
 
 /// y = f(gate) * value, element by element; x holds the gates, then the values.
 /// Shapes  x: [B, T, 2 F], y: [B, T, F]
 /// Source  Shazeer 2020, arXiv:2002.05202 (SwiGLU when f is silu)
-template <class Function, std::size_t F, axis Axis = axis::target>
+template <class Function, std::size_t F, axis Axis = axis::target, spread OverTensor = spread::invariant>
 struct gated_activation : layer_defaults {
   static constexpr std::size_t width = F;
   static constexpr axis on = Axis;
   using function = Function;
   using row_label = name<"activation">;
-  using takes = message<stream<"x", 2 * F, Axis>>;
-  using gives = message<stream<"x", F, Axis>>;
+  static constexpr std::size_t parts = sharded(OverTensor) ? 2 : 1;
+  using takes = message<stream<"x", 2 * F, Axis, OverTensor, parts>>;
+  using gives = message<stream<"x", F, Axis, OverTensor>>;
   using parameters = boost::hana::tuple<>;
-  static constexpr std::array<tensor_extent, 1> saves{{{Axis, 2 * F}}};
+  static constexpr std::array<tensor_extent, 1> saves{{{Axis, 2 * F, element::compute, false, OverTensor}}};
   static constexpr bool keeps_input = true;
 };
 
@@ -50,12 +51,12 @@ struct gated_activation : layer_defaults {
 /// The mask is drawn again in backward from (seed, step, layer, sequence, token, channel), so it is never stored.
 /// Shapes  x, y: [B, T, C]
 /// Source  Srivastava et al. 2014, "Dropout: a simple way to prevent neural networks from overfitting"
-template <std::size_t C, axis Axis = axis::target>
+template <std::size_t C, axis Axis = axis::target, spread OverTensor = spread::invariant>
 struct dropout : layer_defaults {
   static constexpr std::size_t width = C;
   static constexpr axis on = Axis;
   using row_label = name<"dropout">;
-  using takes = message<stream<"x", C, Axis>>;
+  using takes = message<stream<"x", C, Axis, OverTensor>>;
   using gives = takes;
   using parameters = boost::hana::tuple<>;
   static constexpr bool in_place = true;

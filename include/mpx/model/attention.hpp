@@ -41,6 +41,8 @@ struct attention_heads {
 
 }  // namespace detail
 
+// Over several tensor ranks each rank has whole heads: columns of q, k and v, and the inputs of the output's weight.
+
 /// Each token looks at all tokens of its sequence (bidirectional), or at those up to itself (Causal).
 ///   q, k, v = x Wqkv^T + b;  y = softmax(q k^T / sqrt(D)) v Wout^T + b;  no b when `Bias` is unbiased
 /// Bidirectional attention masks padding by the feed "<axis>_lengths".
@@ -61,21 +63,25 @@ struct self_attention : layer_defaults {
   using lengths = std::conditional_t<Axis == axis::source, feed<"source_lengths", Axis, 0, true>,
                                      feed<"target_lengths", Axis, 0, true>>;
   using feeds = std::conditional_t<Causal, message<>, message<lengths>>;
-  using qkv = parameter<"qkv.weight", shape<3 * C, C>, Init>;
-  using out = parameter<"out.weight", shape<C, C>, OutInit>;
+  using qkv = parameter<"qkv.weight", shape<3 * C, C>, Init, over_tensor<spread::sharded_0, 3>>;
+  using qkv_bias = parameter<"qkv.bias", shape<3 * C>, init::zeros, over_tensor<spread::sharded_0, 3>>;
+  using out = parameter<"out.weight", shape<C, C>, OutInit, over_tensor<spread::sharded_1>>;
   using parameters = std::conditional_t<has_bias,
-                                        boost::hana::tuple<qkv, parameter<"qkv.bias", shape<3 * C>, init::zeros>, out,
-                                                           parameter<"out.bias", shape<C>, init::zeros>>,
+                                        boost::hana::tuple<qkv, qkv_bias, out, parameter<"out.bias", shape<C>, init::zeros>>,
                                         boost::hana::tuple<qkv, out>>;
   // x, qkv (q and k turned), the heads' output, log of the softmax's sums
   static constexpr std::array<tensor_extent, 4> saves{
-      {{Axis, C}, {Axis, 3 * C}, {Axis, C}, {Axis, H, element::accumulate}}};
+      {{Axis, C}, split_columns(Axis, 3 * C), split_columns(Axis, C), split_columns(Axis, H, element::accumulate)}};
   // gradients of the heads' output and of qkv; row sums of output times gradient; dq while it is summed
   static constexpr std::array<tensor_extent, 4> backward_scratch{
-      {{Axis, C}, {Axis, 3 * C}, {Axis, H, element::accumulate}, {Axis, C, element::accumulate}}};
+      {split_columns(Axis, C), split_columns(Axis, 3 * C), split_columns(Axis, H, element::accumulate),
+       split_columns(Axis, C, element::accumulate)}};
+  static constexpr std::array<tensor_extent, 1> forward_sums{summed_over_ranks(Axis, C)};
+  static constexpr std::array<tensor_extent, 1> backward_sums{summed_over_ranks(Axis, C)};
   static constexpr bool keeps_input = true;
   static constexpr double flops(extents const& e) {
-    return 2.0 * e.rows(Axis) * 4 * C * C + 4.0 * e.rows(Axis) * e.tokens_on(Axis) * C;
+    double const inner = static_cast<double>(e.share(C, spread::sharded_1));
+    return 2.0 * e.rows(Axis) * 4 * inner * C + 4.0 * e.rows(Axis) * e.tokens_on(Axis) * inner;
   }
   using checked = decltype(verdict_on<detail::attention_heads<C, H>>());
   using turned = decltype(verdict_on<detail::rotary_heads<C, H, Positions::turns>>());
@@ -95,26 +101,33 @@ struct cross_attention : layer_defaults {
   using lengths = feed<"source_lengths", axis::source, 0, true>;
   using feeds = message<lengths>;
   using parameters = boost::hana::tuple<
-      parameter<"query.weight", shape<C, C>, Init>, parameter<"query.bias", shape<C>, init::zeros>,
-      parameter<"key_value.weight", shape<2 * C, C>, Init>, parameter<"key_value.bias", shape<2 * C>, init::zeros>,
-      parameter<"out.weight", shape<C, C>, Init>, parameter<"out.bias", shape<C>, init::zeros>>;
+      parameter<"query.weight", shape<C, C>, Init, over_tensor<spread::sharded_0>>,
+      parameter<"query.bias", shape<C>, init::zeros, over_tensor<spread::sharded_0>>,
+      parameter<"key_value.weight", shape<2 * C, C>, Init, over_tensor<spread::sharded_0, 2>>,
+      parameter<"key_value.bias", shape<2 * C>, init::zeros, over_tensor<spread::sharded_0, 2>>,
+      parameter<"out.weight", shape<C, C>, Init, over_tensor<spread::sharded_1>>,
+      parameter<"out.bias", shape<C>, init::zeros>>;
   // x, q, kv, the heads' output, log of the softmax's sums
   static constexpr std::array<tensor_extent, 5> saves{{{axis::target, C},
-                                                       {axis::target, C},
-                                                       {axis::source, 2 * C},
-                                                       {axis::target, C},
-                                                       {axis::target, H, element::accumulate}}};
+                                                       split_columns(axis::target, C),
+                                                       split_columns(axis::source, 2 * C),
+                                                       split_columns(axis::target, C),
+                                                       split_columns(axis::target, H, element::accumulate)}};
   // gradients of the heads' output, of q, kv and memory; row sums; dq while it is summed
-  static constexpr std::array<tensor_extent, 6> backward_scratch{{{axis::target, C},
-                                                                  {axis::target, C},
-                                                                  {axis::source, 2 * C},
+  static constexpr std::array<tensor_extent, 6> backward_scratch{{split_columns(axis::target, C),
+                                                                  split_columns(axis::target, C),
+                                                                  split_columns(axis::source, 2 * C),
                                                                   {axis::source, C},
-                                                                  {axis::target, H, element::accumulate},
-                                                                  {axis::target, C, element::accumulate}}};
+                                                                  split_columns(axis::target, H, element::accumulate),
+                                                                  split_columns(axis::target, C, element::accumulate)}};
+  static constexpr std::array<tensor_extent, 1> forward_sums{summed_over_ranks(axis::target, C)};
+  static constexpr std::array<tensor_extent, 2> backward_sums{
+      {summed_over_ranks(axis::source, C), summed_over_ranks(axis::target, C)}};
   static constexpr bool keeps_input = true;
   static constexpr double flops(extents const& e) {
-    return 2.0 * e.rows(axis::target) * 2 * C * C + 2.0 * e.rows(axis::source) * 2 * C * C +
-           4.0 * e.rows(axis::target) * e.tokens_on(axis::source) * C;
+    double const inner = static_cast<double>(e.share(C, spread::sharded_1));
+    return 2.0 * e.rows(axis::target) * 2 * inner * C + 2.0 * e.rows(axis::source) * 2 * inner * C +
+           4.0 * e.rows(axis::target) * e.tokens_on(axis::source) * inner;
   }
   using checked = decltype(verdict_on<detail::attention_heads<C, H>>());
 };

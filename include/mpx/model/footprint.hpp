@@ -47,9 +47,12 @@ struct footprint {
   static constexpr std::size_t constants = padded_elements(L::constants);
   static constexpr std::size_t most_tokens = L::most_tokens;
 
-  static constexpr std::size_t parameters = []<class... P>(boost::hana::tuple<P...>*) {
-    return (padded_elements(P::shape::size) + ... + 0);
-  }(static_cast<parameter_pack*>(nullptr));
+  /// What one of so many tensor ranks holds.
+  static constexpr std::size_t parameters_on(std::size_t ranks) {
+    return []<class... P>(boost::hana::tuple<P...>*, [[maybe_unused]] std::size_t on) {
+      return (padded_elements(elements_on_rank<P>(on)) + ... + 0);
+    }(static_cast<parameter_pack*>(nullptr), ranks);
+  }
 
   static constexpr std::size_t saved(extents const& e, element_sizes s) { return total_bytes(L::saves, e, s); }
   static constexpr std::size_t forward_scratch(extents const& e, element_sizes s) {
@@ -59,6 +62,8 @@ struct footprint {
     return total_bytes(L::backward_scratch, e, s);
   }
   static constexpr double flops(extents const& e) { return L::flops(e); }
+  static constexpr std::size_t forward_sums(extents const& e, element_sizes s) { return exact_bytes(L::forward_sums, e, s); }
+  static constexpr std::size_t backward_sums(extents const& e, element_sizes s) { return exact_bytes(L::backward_sums, e, s); }
 };
 
 template <block L>
@@ -81,7 +86,7 @@ template <class Message>
   if constexpr (std::is_void_v<stream>) {
     return 0;
   } else {
-    return tensor_extent{stream::on, stream::width}.bytes(e, s);
+    return tensor_extent{stream::on, stream::width, element::compute, false, stream::over_tensor}.bytes(e, s);
   }
 }
 
@@ -92,7 +97,9 @@ struct footprint_chain<boost::hana::tuple<First, Rest...>> {
   static constexpr bool keeps_input = footprint<First>::keeps_input;
   static constexpr bool in_place = (footprint<First>::in_place && ... && footprint<Rest>::in_place);
   static constexpr bool gradient_replaces_input = footprint<First>::gradient_replaces_input;
-  static constexpr std::size_t parameters = (footprint<First>::parameters + ... + footprint<Rest>::parameters);
+  static constexpr std::size_t parameters_on(std::size_t ranks) {
+    return (footprint<First>::parameters_on(ranks) + ... + footprint<Rest>::parameters_on(ranks));
+  }
   static constexpr std::size_t constants = (footprint<First>::constants + ... + footprint<Rest>::constants);
   static constexpr std::size_t most_tokens = std::min({footprint<First>::most_tokens, footprint<Rest>::most_tokens...});
 
@@ -118,6 +125,12 @@ struct footprint_chain<boost::hana::tuple<First, Rest...>> {
   }
   static constexpr double flops(extents const& e) {
     return (footprint<First>::flops(e) + ... + footprint<Rest>::flops(e));
+  }
+  static constexpr std::size_t forward_sums(extents const& e, element_sizes s) {
+    return (footprint<First>::forward_sums(e, s) + ... + footprint<Rest>::forward_sums(e, s));
+  }
+  static constexpr std::size_t backward_sums(extents const& e, element_sizes s) {
+    return (footprint<First>::backward_sums(e, s) + ... + footprint<Rest>::backward_sums(e, s));
   }
 };
 

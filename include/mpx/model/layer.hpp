@@ -41,6 +41,9 @@ struct layer_defaults {
   static constexpr std::array<tensor_extent, 0> saves{};
   static constexpr std::array<tensor_extent, 0> forward_scratch{};
   static constexpr std::array<tensor_extent, 0> backward_scratch{};
+  /// What is summed over the tensor ranks, where there are several.
+  static constexpr std::array<tensor_extent, 0> forward_sums{};
+  static constexpr std::array<tensor_extent, 0> backward_sums{};
   static constexpr bool keeps_input = false;
   /// Input and output may be the same memory. A layer either keeps its input or works in place.
   static constexpr bool in_place = false;
@@ -50,7 +53,7 @@ struct layer_defaults {
   static constexpr std::size_t constants = 0;
   /// The longest sequence that its tables hold.
   static constexpr std::size_t most_tokens = static_cast<std::size_t>(-1);
-  /// Multiplications and additions of the forward pass.
+  /// Multiplications and additions of the forward pass, on one tensor rank.
   static constexpr double flops(extents const&) { return 0; }
 };
 

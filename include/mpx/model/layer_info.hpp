@@ -63,12 +63,18 @@ struct layer_name {
 /// A stream or feed as numbers.
 struct stream_info {
   std::string_view label;
-  std::size_t width = 0;
+  std::size_t width = 0;  ///< of the whole mesh
   axis on = axis::target;
+  spread over_tensor = spread::invariant;
+  std::size_t parts = 1;
 
   [[nodiscard]] constexpr bool exists() const { return !label.empty(); }
+  /// Elements of one rank, without alignment.
+  [[nodiscard]] constexpr std::size_t elements(extents const& e) const {
+    return static_cast<std::size_t>(e.rows(on)) * e.share(width, over_tensor);
+  }
   [[nodiscard]] constexpr std::size_t bytes(extents const& e, element_sizes s) const {
-    return tensor_extent{on, width}.bytes(e, s);
+    return tensor_extent{on, width, element::compute, false, over_tensor}.bytes(e, s);
   }
   friend constexpr bool operator==(stream_info const&, stream_info const&) = default;
 };
@@ -91,7 +97,7 @@ struct layer_info {
   std::size_t segment = 0;  ///< layers of one segment have the same type
   std::size_t copy = 0;     ///< position within the segment
   std::size_t parameters = 0;          ///< trainable values of its own (a tied table counts where its owner is)
-  std::size_t parameter_elements = 0;  ///< the same with tied copies and alignment: what memory holds
+  std::size_t parameter_elements = 0;  ///< of one tensor rank, with tied copies and alignment: what memory holds
   std::size_t constant_elements = 0;
   std::size_t state_bytes = 0;  ///< held for the whole run: weights, master, gradients, optimizer states, tables
   std::size_t saved_bytes = 0;  ///< what backward reads, for one microbatch
@@ -99,7 +105,9 @@ struct layer_info {
   bool recomputed = false;
   std::size_t forward_scratch = 0;
   std::size_t backward_scratch = 0;
-  double forward_flops = 0;  ///< for one microbatch
+  double forward_flops = 0;  ///< for one microbatch, of one tensor rank
+  std::size_t forward_sums = 0;   ///< bytes that are summed over the tensor ranks, for one microbatch
+  std::size_t backward_sums = 0;  ///< likewise
   std::size_t most_tokens = 0;  ///< longest sequence that its tables hold
   bool keeps_input = false;
   bool in_place = false;

@@ -16,14 +16,16 @@
 
 namespace mpx {
 
-/// gates and values (C to 2 F), f(gates) * values, down (F to C); no biases.
+/// gates and values (C to 2 F), f(gates) * values, down (F to C); no biases. Each tensor rank has a slice of the F
+/// columns of both.
 /// Shapes  x, y: [B, T, C]
 /// Source  Shazeer 2020, arXiv:2002.05202, FFN_SwiGLU
 template <std::size_t C, std::size_t F, class Function = silu, axis Axis = axis::target,
           class Init = init::xavier_uniform, class OutInit = Init>
 struct gated_mlp {
-  using body = sequential<section<"gate_up", linear<C, 2 * F, Axis, Init, unbiased>>,
-                          gated_activation<Function, F, Axis>, section<"down", linear<F, C, Axis, OutInit, unbiased>>>;
+  using body = sequential<section<"gate_up", linear<C, 2 * F, Axis, Init, unbiased, split_outputs<2>>>,
+                          gated_activation<Function, F, Axis, spread::sharded_1>,
+                          section<"down", linear<F, C, Axis, OutInit, unbiased, split_inputs>>>;
   using row_label = name<"mlp">;
   using takes = typename body::takes;
   using gives = typename body::gives;

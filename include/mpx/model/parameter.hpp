@@ -5,6 +5,7 @@
 #include <cstddef>
 
 #include <mpx/core/fixed_string.hpp>
+#include <mpx/core/layout.hpp>
 #include <mpx/core/shape.hpp>
 
 namespace mpx {
@@ -49,23 +50,44 @@ struct normal {
 
 }  // namespace init
 
-/// A tensor that training changes.
-/// Shapes  `Shape`, [out, in] for weights
-template <fixed_string Name, class Shape, class Init>
+/// How a parameter lies over the tensor ranks: sharded_0 divides dimension 0 (outputs, vocabulary), sharded_1 dimension
+/// 1 (inputs). A dimension of several equal parts, such as q, k and v, is divided part by part.
+template <spread Spread = spread::invariant, std::size_t Parts = 1>
+struct over_tensor {
+  static constexpr spread spread_over_tensor = Spread;
+  static constexpr std::size_t parts = Parts;
+};
+
+/// A tensor that training changes. Its layout says how its gradient is reduced, how its norm is taken, and which slice
+/// of a checkpoint a rank reads: none of these is said anywhere else.
+/// Shapes  `Shape` on the whole mesh, [out, in] for weights
+template <fixed_string Name, class Shape, class Init, class Over = over_tensor<>>
 struct parameter {
   using label = name<Name>;
   using shape = Shape;
   using init = Init;
+  using over = Over;
   using tied_to = name<"">;
 };
 
 /// A parameter with the values of another one, named in full; their gradients are summed wherever the two live.
-template <fixed_string Name, class Shape, fixed_string Other>
+template <fixed_string Name, class Shape, fixed_string Other, class Over = over_tensor<>>
 struct tied_parameter {
   using label = name<Name>;
   using shape = Shape;
   using init = init::zeros;
+  using over = Over;
   using tied_to = name<Other>;
 };
+
+/// Where a parameter is, on each axis of the mesh.
+template <class Parameter>
+inline constexpr layout layout_of = parameter_layout(Parameter::over::spread_over_tensor);
+
+/// Elements of a parameter that one of `ranks` tensor ranks holds.
+template <class Parameter>
+[[nodiscard]] constexpr std::size_t elements_on_rank(std::size_t ranks) {
+  return sharded(Parameter::over::spread_over_tensor) ? Parameter::shape::size / ranks : Parameter::shape::size;
+}
 
 }  // namespace mpx

@@ -43,7 +43,7 @@ struct seq2seq_parts {
   using encoder = section<"encoder", sinusoidal_embedding<vs, c, t, "source", axis::source>,
                           repeat<option_v<encoder_layers, 6, Options...>, encoder_block<Options...>>,
                           gives_as<"memory", layer_norm<c, axis::source>>>;
-  using head = language_head<c, vt, parameter<"weight", shape<vt, c>, init::xavier_uniform>>;
+  using head = language_head<c, vt, head_weight<c, vt, init::xavier_uniform>>;
   using decoder = section<"decoder", sinusoidal_embedding<vt, c, t, "inputs", axis::target>,
                           repeat<option_v<decoder_layers, 6, Options...>, decoder_block<Options...>>, layer_norm<c>, head,
                           cross_entropy<vt>>;

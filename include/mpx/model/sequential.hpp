@@ -40,12 +40,26 @@ inline constexpr bool fits = [] {
   }
 }();
 
+/// The same, of their layouts.
+template <class Produced, class Wanted>
+inline constexpr bool lies_alike = [] {
+  if constexpr (std::is_void_v<Produced> || std::is_void_v<Wanted>) {
+    return true;
+  } else {
+    return !std::is_same_v<typename Produced::label, typename Wanted::label> ||
+           (Produced::over_tensor == Wanted::over_tensor && Produced::parts == Wanted::parts);
+  }
+}();
+
 template <class Where, class Produced, class Wanted>
 struct layer_link;
 template <std::size_t I, class Produced, class Wanted>
 struct layer_link<at_layer<I>, produced<Produced>, wanted<Wanted>> {
   static_assert(fits<Produced, Wanted>,
                 "mpx::sequential requires each layer to take the shape that the layer before it produces");
+  static_assert(!fits<Produced, Wanted> || lies_alike<Produced, Wanted>,
+                "mpx::sequential requires each layer to take the layout that the layer before it produces: a partial sum "
+                "is reduced, a slice is gathered, before another layout is read");
 };
 
 template <std::size_t I, class Before, class... Layers>
@@ -164,7 +178,8 @@ struct gives_as {
   using body = Layer;
   using row_label = typename Layer::row_label;
   using takes = typename Layer::takes;
-  using gives = message<stream<Name, only_stream_t<typename Layer::gives>::width, only_stream_t<typename Layer::gives>::on>>;
+  using given = only_stream_t<typename Layer::gives>;
+  using gives = message<stream<Name, given::width, given::on, given::over_tensor, given::parts>>;
   using reads = typename Layer::reads;
   using feeds = typename Layer::feeds;
   using parameters = boost::hana::tuple<>;

@@ -6,16 +6,21 @@
 
 #include <mpx/core/extent.hpp>
 #include <mpx/core/fixed_string.hpp>
+#include <mpx/core/layout.hpp>
 
 namespace mpx {
 
 /// A named activation that later layers can read.
-/// Shapes  [B, T, Width], T counted on `Axis`
-template <fixed_string Name, std::size_t Width, axis Axis = axis::target>
+/// Shapes  [B, T, Width] on the whole mesh, T counted on `Axis`. With sharded_1 each tensor rank holds a slice of the
+///         columns; those of several parts, such as gates and values, are divided part by part
+template <fixed_string Name, std::size_t Width, axis Axis = axis::target, spread OverTensor = spread::invariant,
+          std::size_t Parts = 1>
 struct stream {
   using label = name<Name>;
   static constexpr std::size_t width = Width;
   static constexpr axis on = Axis;
+  static constexpr spread over_tensor = OverTensor;
+  static constexpr std::size_t parts = Parts;
 };
 
 /// An input that the data loader sends straight to each device that reads it.

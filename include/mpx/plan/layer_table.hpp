@@ -31,7 +31,7 @@ constexpr auto make_layer_table(segments<S...>, extents const& e, element_sizes 
         row.segment = s++;
         row.state_bytes = row.parameter_elements * parameter_bytes + row.constant_elements * sizes.compute;
         for (auto const& p : parameters_of<typename S::layer>)
-          if (p.tied_to.empty()) row.parameters += p.count;
+          if (p.tied_to.empty()) row.parameters += p.size();
         for (std::size_t i = 0; i < S::count; ++i) {
           row.copy = i;
           rows[r++] = row;

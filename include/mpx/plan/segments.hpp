@@ -106,7 +106,7 @@ struct streams_of<message<S...>> {
   static constexpr void add(std::array<stream_info, N>& list, std::size_t& n) {
     for (std::size_t i = 0; i < n; ++i)
       if (list[i].label == One::label::view()) return;
-    list[n++] = {One::label::view(), One::width, One::on};
+    list[n++] = {One::label::view(), One::width, One::on, One::over_tensor, One::parts};
   }
   template <class One, std::size_t N>
   static constexpr void add(std::array<feed_info, N>& list, std::size_t& n) {
@@ -122,12 +122,14 @@ constexpr layer_info segment_row(extents const& e, element_sizes sizes) {
   using facts = footprint<L>;
   layer_info row;
   row.name.path = S::path::view();
-  row.parameter_elements = facts::parameters;
+  row.parameter_elements = facts::parameters_on(e.ranks);
   row.constant_elements = facts::constants;
   row.saved_bytes = facts::saved(e, sizes);
   row.forward_scratch = facts::forward_scratch(e, sizes);
   row.backward_scratch = facts::backward_scratch(e, sizes);
   row.forward_flops = facts::flops(e);
+  row.forward_sums = facts::forward_sums(e, sizes);
+  row.backward_sums = facts::backward_sums(e, sizes);
   row.most_tokens = facts::most_tokens;
   row.keeps_input = facts::keeps_input;
   row.in_place = facts::in_place;

@@ -11,6 +11,7 @@
 #include <mpx/policy/clipping.hpp>
 #include <mpx/policy/loss_scaling.hpp>
 #include <mpx/policy/lr_schedule.hpp>
+#include <mpx/policy/mesh.hpp>
 #include <mpx/policy/optimizer.hpp>
 #include <mpx/policy/place_by_cost.hpp>
 #include <mpx/policy/placement.hpp>
@@ -81,15 +82,17 @@ template <class T> concept meant_as_optimizer = requires { T::states; };
 template <class T> concept meant_as_recompute = requires { &T::recomputes; };
 template <class T> concept meant_as_capacity = requires { T::capacity; };
 template <class T> concept meant_as_budget = requires { T::budget; };
+template <class T> concept meant_as_mesh = requires { T::mesh_data; };
 
 enum class slot {
-  unknown, placement, schedule, precision, loss_scaling, clipping, lr_schedule, optimizer, recompute, capacity, budget
+  unknown, placement, schedule, precision, loss_scaling, clipping, lr_schedule, optimizer, recompute, capacity, budget, mesh
 };
 
 template <class T>
 consteval slot slot_of() {
   if constexpr (meant_as_capacity<T>) return slot::capacity;
   else if constexpr (meant_as_budget<T>) return slot::budget;
+  else if constexpr (meant_as_mesh<T>) return slot::mesh;
   else if constexpr (meant_as_recompute<T>) return slot::recompute;
   else if constexpr (meant_as_schedule<T>) return slot::schedule;
   else if constexpr (meant_as_precision<T>) return slot::precision;
@@ -115,10 +118,11 @@ struct checked_policy {
   static_assert(Slot != slot::unknown,
                 "mpx::recipe requires each argument to be a policy: a placement (assign), schedule (tasks), precision "
                 "(compute), loss scaling (state), clipping (scale or element), lr schedule (rate), optimizer (states), "
-                "recompute (recomputes), fits or microbatch_capacity");
+                "recompute (recomputes), mesh, fits or microbatch_capacity");
 };
 template <class T> struct checked_policy<T, slot::capacity> {};
 template <class T> struct checked_policy<T, slot::budget> {};
+template <class T> struct checked_policy<T, slot::mesh> {};
 template <class T> struct checked_policy<T, slot::placement> : checked_placement<T> {};
 template <class T> struct checked_policy<T, slot::schedule> : checked_schedule<T> {};
 template <class T> struct checked_policy<T, slot::precision> : checked_precision<T> {};
@@ -166,6 +170,23 @@ constexpr auto budgets_of() {
   return list;
 }
 
+/// Where the recipe names no placement: balanced over the mesh's pipeline axis, or all on one device.
+template <std::size_t Pipeline>
+struct default_placement {
+  using type = place_by_cost<Pipeline>;
+};
+template <>
+struct default_placement<0> {
+  using type = place_all<>;
+};
+
+template <class Capacity, class Mesh>
+constexpr extents capacity_on_mesh() {
+  extents e = Capacity::capacity;
+  e.ranks = Mesh::mesh_tensor;
+  return e;
+}
+
 /// Stands for the capacity where none is given.
 struct no_capacity {
   static constexpr extents capacity{};
@@ -186,14 +207,17 @@ struct kept_gradients {
 
 }  // namespace detail
 
-/// The policies of a run, in any order. Left out: one device, one microbatch, f32, no loss scaling, no clipping, a
-/// constant rate, adam, activations kept; among the settings a dropout rate of 0.1. The microbatch capacity must be given.
+/// The policies of a run, in any order. Left out: one device, or a balanced cut over the mesh's pipeline axis; one
+/// microbatch, f32, no loss scaling, no clipping, a constant rate, adam, activations kept; among the settings a dropout
+/// rate of 0.1. The microbatch capacity must be given.
 /// Errors  compile time: an argument that is no policy, a policy of the wrong form, two of one kind; f16 arithmetic
 ///         without loss scaling
 template <class... Policies>
 struct recipe {
   using s = detail::slot;
-  using placement = typename detail::pick<s::placement, place_all<>, Policies...>::type;
+  using mesh = typename detail::pick<s::mesh, mpx::mesh<>, Policies...>::type;
+  using placement = typename detail::pick<s::placement, typename detail::default_placement<mesh::mesh_pipeline>::type,
+                                          Policies...>::type;
   using schedule = typename detail::pick<s::schedule, gpipe<microbatches<1>>, Policies...>::type;
   using precision = typename detail::pick<s::precision, f32_only, Policies...>::type;
   using loss_scaling = typename detail::pick<s::loss_scaling, no_loss_scaling, Policies...>::type;
@@ -202,7 +226,7 @@ struct recipe {
   using optimizer = typename detail::pick<s::optimizer, adam, Policies...>::type;
   using recompute = typename detail::pick<s::recompute, keep_activations, Policies...>::type;
   using capacity_policy = typename detail::pick<s::capacity, detail::no_capacity, Policies...>::type;
-  static constexpr extents capacity = capacity_policy::capacity;
+  static constexpr extents capacity = detail::capacity_on_mesh<capacity_policy, mesh>();
   static constexpr auto budgets = detail::budgets_of<Policies...>();
 
   /// The numbers of a run: none of them decides a type or a byte, so none needs compiling again.

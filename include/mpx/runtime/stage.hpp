@@ -30,7 +30,7 @@ struct stage_tables {
   extents capacity;
 };
 
-/// One parameter in memory.
+/// One parameter in memory, as its rank holds it.
 template <class T>
 struct parameter_view {
   using accumulate = accumulator_t<T>;
@@ -44,23 +44,26 @@ struct parameter_view {
   T* weights = nullptr;  ///< null when the master is what the layers read
 };
 
-/// A stage whose layers have these types. Which layers of the model they are, and where their memory is, are numbers:
-/// equal stages share one instantiation.
+/// A stage whose layers have these types, on one tensor rank. Which layers of the model they are, and where their memory
+/// is, are numbers: equal stages share one instantiation.
 /// Types   T: compute type; master weights, gradients and sums are accumulator_t<T>
-template <class Machine, class T, class Layers>
+template <class Machine, class T, class Layers, class Ranks = one_rank>
 class stage;
 
-template <class Machine, class T, class... Runs>
-class stage<Machine, T, stage_layers<Runs...>> {
+template <class Machine, class T, class... Runs, class Ranks>
+class stage<Machine, T, stage_layers<Runs...>, Ranks> {
  public:
   using accumulate = accumulator_t<T>;
-  using context = layer_context<Machine, T>;
+  using context = layer_context<Machine, T, Ranks>;
   static constexpr bool master_copy = !std::is_same_v<T, accumulate>;
+  template <class L>
+  static constexpr auto& parameters_of_layer = parameters_of<L, Ranks::count>;
 
-  stage(stage_tables const& tables, Machine& machine, std::byte* arena)
+  stage(stage_tables const& tables, Machine& machine, std::byte* arena, Ranks const& ranks = {})
       : tables_(tables),
         machine_(machine),
         arena_(arena),
+        ranks_(ranks),
         scratch_(arena + tables.info->scratch.offset, tables.info->scratch.size) {}
 
   [[nodiscard]] stage_info const& info() const { return *tables_.info; }
@@ -71,8 +74,8 @@ class stage<Machine, T, stage_layers<Runs...>> {
   void initialise(std::uint64_t seed) {
     step_values const none{};
     each_layer([&]<class L>(std::size_t row) {
-      execution<L>::prepare(make_context(none, {}, 0, row), constants(row));
-      for (auto const& p : parameters_of<L>) {
+      run_prepare<L>(make_context(none, {}, 0, row), constants(row));
+      for (auto const& p : parameters_of_layer<L>) {
         if (!p.tied_to.empty()) continue;
         fill(p, name_hash(p.label, name_hash(".", tables_.layers[row].name.hash())), seed, master(row) + p.offset);
       }
@@ -111,7 +114,7 @@ class stage<Machine, T, stage_layers<Runs...>> {
       c.loss = loss;
       c.capture = capture;
       scratch_space::frame const frame(scratch_);
-      execution<L>::forward(c, weights(row), constants(row), static_cast<T const*>(x), output(row, slot), saved(row, slot));
+      run_forward<L>(c, weights(row), constants(row), static_cast<T const*>(x), output(row, slot), saved(row, slot));
     });
   }
 
@@ -141,9 +144,9 @@ class stage<Machine, T, stage_layers<Runs...>> {
         // The same forward again, from the kept input; its output goes where dx is written next, since nobody needs it.
         T* const x = reinterpret_cast<T*>(saved(row, slot));
         machine_.copy(x, input(row, slot), stream_elements(layer.takes, part) * sizeof(T));
-        execution<L>::forward(c, weights(row), constants(row), static_cast<T const*>(x), dx, saved(row, slot));
+        run_forward<L>(c, weights(row), constants(row), static_cast<T const*>(x), dx, saved(row, slot));
       }
-      execution<L>::backward(c, weights(row), gradients(row), constants(row), dy, dx, saved(row, slot));
+      run_backward<L>(c, weights(row), gradients(row), constants(row), dy, dx, saved(row, slot));
       if (route.takes_held >= 0)
         machine_.add(held_gradient(route.takes_held), dx, stream_elements(layer.takes, part));
       gradient = dx;
@@ -169,7 +172,7 @@ class stage<Machine, T, stage_layers<Runs...>> {
   void each_parameter(F&& f) {
     each_layer([&]<class L>(std::size_t row) {
       std::size_t index = 0;
-      for (auto const& p : parameters_of<L>) {
+      for (auto const& p : parameters_of_layer<L>) {
         std::size_t const offset = tables_.places[row].parameter_offset + p.offset;
         f(parameter_view<T>{row, index++, &p, at<accumulate>(info().master) + offset, at<accumulate>(info().gradients) + offset,
                             at<accumulate>(info().states) + offset, info().parameter_elements,
@@ -238,7 +241,7 @@ class stage<Machine, T, stage_layers<Runs...>> {
   }
 
   [[nodiscard]] static std::size_t stream_elements(stream_info const& s, microbatch const& part) {
-    return static_cast<std::size_t>(part.size.rows(s.on)) * s.width;
+    return s.elements(part.size);
   }
   void copy_stream(T* to, T const* from, int h, microbatch const& part) {
     machine_.copy(to, from, stream_elements(tables_.held[h].stream, part) * sizeof(T));
@@ -247,6 +250,7 @@ class stage<Machine, T, stage_layers<Runs...>> {
   [[nodiscard]] context make_context(step_values const& step, microbatch const& part, int slot, std::size_t row) {
     context c{machine_, scratch_, step, part.size, tables_.capacity, static_cast<std::uint32_t>(part.first_sequence),
               tables_.layers[row].name.hash()};
+    c.ranks = ranks_;
     layer_info const& layer = tables_.layers[row];
     for (std::size_t k = 0; k < layer.reads.size() && layer.reads[k].exists(); ++k) {
       int const h = tables_.routes[row].reads_held[k];
@@ -266,7 +270,8 @@ class stage<Machine, T, stage_layers<Runs...>> {
     for (std::size_t done = 0; done < p.count; done += block) {
       std::size_t const n = p.count - done < block ? p.count - done : block;
       for (std::size_t i = 0; i < n; ++i) {
-        auto const words = philox({static_cast<std::uint32_t>(done + i), 0, 0, 0}, key);
+        auto const at = static_cast<std::uint32_t>(p.whole_index(done + i, ranks_.number()));
+        auto const words = philox({at, 0, 0, 0}, key);
         double const u = uniform(words[0]), v = uniform(words[1]);
         double const unit = p.uniform ? std::sqrt(3.0) * (2 * u - 1) : std::sqrt(-2 * std::log(u)) * std::cos(6.283185307179586 * v);
         values[i] = static_cast<accumulate>(p.mean + p.deviation * unit);
@@ -278,6 +283,7 @@ class stage<Machine, T, stage_layers<Runs...>> {
   stage_tables tables_;
   Machine& machine_;
   std::byte* arena_;
+  Ranks ranks_;
   scratch_space scratch_;
   T const* input_gradient_ = nullptr;
 };

@@ -13,7 +13,7 @@
 
 #include <mpx/backend/concepts.hpp>
 #include <mpx/core/error.hpp>
-#include <mpx/runtime/pipeline.hpp>
+#include <mpx/runtime/executor.hpp>
 #include <mpx/train/check_batch.hpp>
 #include <mpx/train/report.hpp>
 
@@ -32,7 +32,7 @@ class basic_trainer {
   explicit basic_trainer(settings const& chosen = {})
       : settings_(checked(chosen)),
         scaling_(settings_.loss_scaling.initial()),
-        pipeline_(settings_.seed, std::chrono::milliseconds(settings_.deadline_ms)) {}
+        executor_(settings_.seed, std::chrono::milliseconds(settings_.deadline_ms)) {}
 
   /// One step: every microbatch forward and backward, then unscale, clip and update, on all devices.
   step_report step(batch const& data) {
@@ -57,7 +57,7 @@ class basic_trainer {
     work.clipping = settings_.clipping;
     work.optimizer = settings_.optimizer;
     work.constants = settings_.optimizer.at(next, report.learning_rate);
-    job_result const result = pipeline_.run(work);
+    job_result const result = executor_.run(work);
 
     scaling_ = settings_.loss_scaling.next(scaling_, result.finite);
     report.skipped = !result.finite;
@@ -115,18 +115,18 @@ class basic_trainer {
       throw error({"parameter has another size", std::string(full_name), std::to_string(p.info->count) + " values",
                    std::to_string(values.size())});
     for (std::size_t i = 0; i < values.size(); ++i) p.master[i] = values[i];
-    pipeline_.copy_tied_values();
+    executor_.copy_tied_values();
   }
 
   /// Calls f(full name, parameter_view) for each parameter in the model's order, tied copies included.
   template <class F>
   void each_parameter(F&& f) {
-    pipeline_.each_stage([&](auto& s) {
+    executor_.each_stage([&](auto& s) {
       s.each_parameter([&](auto const& p) { f(plan.layers[p.layer].name.text() + '.' + std::string(p.info->label), p); });
     });
   }
 
-  [[nodiscard]] pipeline<Model, Recipe, Backend>& devices() { return pipeline_; }
+  [[nodiscard]] executor<Model, Recipe, Backend>& devices() { return executor_; }
 
  private:
   /// A policy that asks for the model's width by having a member of that name gets it, unless the user gave one.
@@ -159,12 +159,12 @@ class basic_trainer {
     work.values.mode = run_mode::evaluation;
     work.values.seed = settings_.seed;
     work.capture = capture;
-    return pipeline_.run(work);
+    return executor_.run(work);
   }
 
   [[nodiscard]] auto find(std::string_view full_name) {
     parameter_view<typename Recipe::precision::compute> found;
-    pipeline_.each_stage([&](auto& s) {
+    executor_.each_stage([&](auto& s) {
       s.each_parameter([&](auto const& p) {
         if (detail::is_parameter(full_name, plan.layers[p.layer].name, p.info->label)) found = p;
       });
@@ -175,7 +175,7 @@ class basic_trainer {
 
   settings settings_;
   typename Recipe::loss_scaling::state scaling_;
-  pipeline<Model, Recipe, Backend> pipeline_;
+  executor<Model, Recipe, Backend> executor_;
   long steps_ = 0;
   long skipped_ = 0;
 };

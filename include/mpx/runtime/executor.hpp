@@ -30,7 +30,7 @@ namespace mpx {
 /// parameter has changed.
 /// Errors  run() throws what the first failing device threw
 template <class Model, class Recipe, backend Backend>
-class pipeline {
+class executor {
  public:
   using compute = typename Recipe::precision::compute;
   using accumulate = accumulator_t<compute>;
@@ -39,7 +39,7 @@ class pipeline {
   static constexpr std::size_t S = plan.stage_count;
   static constexpr std::size_t D = plan.device_count;
 
-  pipeline(std::uint64_t seed, std::chrono::milliseconds deadline)
+  executor(std::uint64_t seed, std::chrono::milliseconds deadline)
       : devices_(make_devices(std::make_index_sequence<D>{})),
         links_(plan, arenas(), deadline),
         all_devices_("all devices", static_cast<int>(D), deadline),
@@ -52,13 +52,13 @@ class pipeline {
       for (std::size_t d = 0; d < D; ++d) threads_.emplace_back([this, d] { work_on(d); });
     } catch (std::system_error const& e) {
       stop_threads();
-      throw error({"a device's thread cannot be started", "pipeline", std::to_string(D) + " threads", e.what()});
+      throw error({"a device's thread cannot be started", "trainer", std::to_string(D) + " threads", e.what()});
     }
   }
-  pipeline(pipeline const&) = delete;
-  pipeline& operator=(pipeline const&) = delete;
+  executor(executor const&) = delete;
+  executor& operator=(executor const&) = delete;
 
-  ~pipeline() { stop_threads(); }
+  ~executor() { stop_threads(); }
 
   /// Gives a job to all devices and waits until every one of them has ended it.
   job_result run(job<Recipe> const& asked) {

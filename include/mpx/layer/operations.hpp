@@ -1,0 +1,272 @@
+/// @file
+/// A machine's operations over typed views: the layouts of the operands are checked, and give the result's.
+///
+/// Layers are written in these. What they forbid does not compile: a product of two partial sums, a non-linear function
+/// of one, a gradient that is reduced twice or not at all, a view of another kind of device's memory.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+#include <mpx/backend/operations.hpp>
+#include <mpx/layer/operands.hpp>
+
+namespace mpx {
+
+namespace detail {
+
+template <layout X, layout W>
+struct linear_layouts {
+  static_assert(over_mesh(layouts::linear, X, W).allowed(),
+                "mpx::multiply requires its operands to multiply on each axis of the mesh: I x I, R x S<0>, S<1> x S<1>, or "
+                "R, V, P, S<0> x R");
+};
+template <layout X, layout B>
+struct bias_layouts {
+  static_assert(over_mesh(layouts::biased, X, B).allowed(),
+                "mpx::add_bias requires its operands to add up on each axis of the mesh: I + I, S<1> + S<0>, or R, V, S<0> + "
+                "R; a partial sum is reduced first");
+};
+template <layout A, layout B>
+struct sum_layouts {
+  static_assert(over_mesh(layouts::sum, A, B).allowed(),
+                "mpx::add requires both sides to have one layout: a partial sum is reduced before a whole value is added");
+};
+template <layout X>
+struct function_layout {
+  static_assert(over_mesh(layouts::function, X).allowed(),
+                "mpx::layer requires a function that is not linear to take a whole value: f(a + b) is not f(a) + f(b)");
+};
+template <layout A, layout B>
+struct product_layouts {
+  static_assert(over_mesh(layouts::product, A, B).allowed(),
+                "mpx::layer requires factors of one layout, or a partial sum and a replicated factor: a product of two "
+                "partial sums is not the sum of their products");
+};
+template <layout X, layout W>
+struct row_layouts {
+  static_assert(over_mesh(layouts::rowwise, X, W).allowed(),
+                "mpx::layer requires a function of rows to take whole rows: I with I, or R, V, S<0> with R");
+};
+template <layout QKV>
+struct head_layouts {
+  static_assert(over_mesh(layouts::heads, QKV).allowed(),
+                "mpx::attention requires its operands to hold whole heads and all tokens: I, R, V or S<1>");
+};
+template <layout Ids, layout Table>
+struct lookup_layouts {
+  static_assert(over_mesh(layouts::lookup, Ids, Table).allowed(),
+                "mpx::look_up requires ids and table to be I and I, S<0> or S<1>, or V, S<0> and R");
+};
+template <layout Logits>
+struct loss_layouts {
+  static_assert(over_mesh(layouts::loss, Logits).allowed(),
+                "mpx::cross_entropy requires its logits to be whole values: I, V, S<0> or S<1>");
+};
+template <layout X>
+struct reducible {
+  static_assert(layouts::all_reduce(X.tensor) != spread::refused,
+                "mpx::all_reduce requires a partial sum: what is whole already would be summed twice");
+};
+template <layout X>
+struct replicable {
+  static_assert(layouts::replicate(X.tensor) != spread::refused,
+                "mpx::replicate requires an invariant value: the same on each rank, with the same gradient");
+};
+template <layout Computed, layout Parameter>
+struct gradient_layouts {
+  static_assert(Computed == Parameter,
+                "mpx::layer requires each parameter's gradient to be added up in the layout that its parameter implies");
+};
+
+}  // namespace detail
+
+/// A view over y, with the layout that a rule of the algebra gives.
+template <layout Result, device_kind K, class T>
+constexpr auto view_over(T* y) {
+  return tensor_view<T, Result, K>{y};
+}
+
+// --- collectives over the tensor ranks ---------------------------------------------------------------------------------
+/// P -> I: the sum over the tensor ranks, in place. Backward is `replicate`.
+/// Shapes  x: n elements on each rank
+template <class C, view X>
+auto all_reduce(C const& c, X x, std::size_t n) {
+  static_cast<void>(sizeof(detail::reducible<X::mesh_layout>));
+  require_same_memory<C, X>();
+  if constexpr (C::tensor_ranks > 1) c.ranks.all_reduce(x.data, n);
+  return view_over<over_axis(mesh_axis::tensor, layouts::all_reduce, X::mesh_layout), X::where>(x.data);
+}
+
+/// I -> R: the same value, of which each rank uses its part. Backward is `all_reduce`.
+template <view X>
+auto replicate(X x) {
+  static_cast<void>(sizeof(detail::replicable<X::mesh_layout>));
+  return view_over<over_axis(mesh_axis::tensor, layouts::replicate, X::mesh_layout), X::where>(x.data);
+}
+
+// --- products ----------------------------------------------------------------------------------------------------------
+/// Rows, outputs and inputs of a dense layer on one rank.
+struct dense_sizes {
+  std::size_t rows = 0;
+  std::size_t out = 0;
+  std::size_t in = 0;
+};
+
+/// y = x w^T
+/// Shapes  x: [rows, in], w: [out, in], y: [rows, out]
+template <class C, class T, view X, view W>
+auto multiply(C const& c, T* y, X x, W w, dense_sizes s) {
+  static_cast<void>(sizeof(detail::linear_layouts<X::mesh_layout, W::mesh_layout>));
+  require_same_memory<C, X, W>();
+  T const* const no_bias = nullptr;
+  c.machine.template gemm<T>({.m = s.rows, .n = s.out, .k = s.in, .transpose_b = true}, x.data, w.data, y, no_bias);
+  return view_over<over_mesh(layouts::linear, X::mesh_layout, W::mesh_layout), X::where>(y);
+}
+
+/// y = x w^T + b, rounded once
+template <class C, class T, view X, view W, view B>
+auto multiply(C const& c, T* y, X x, W w, B b, dense_sizes s) {
+  constexpr layout product = over_mesh(layouts::linear, X::mesh_layout, W::mesh_layout);
+  static_cast<void>(sizeof(detail::linear_layouts<X::mesh_layout, W::mesh_layout>));
+  static_cast<void>(sizeof(detail::bias_layouts<product, B::mesh_layout>));
+  require_same_memory<C, X, W, B>();
+  c.machine.template gemm<T>({.m = s.rows, .n = s.out, .k = s.in, .transpose_b = true}, x.data, w.data, y, b.data);
+  return view_over<over_mesh(layouts::biased, product, B::mesh_layout), X::where>(y);
+}
+
+/// y = the sum over the tensor ranks of x w^T: what their slices of the inputs give.
+template <class C, class T, view X, view W>
+auto multiply_reduced(C const& c, T* y, X x, W w, dense_sizes s) {
+  return all_reduce(c, multiply(c, y, x, w, s), s.rows * s.out);
+}
+
+/// The same, + b. One rank rounds once; several add b to the reduced sum.
+template <class C, class T, view X, view W, view B>
+auto multiply_reduced(C const& c, T* y, X x, W w, B b, dense_sizes s) {
+  constexpr layout reduced = over_axis(mesh_axis::tensor, layouts::all_reduce,
+                                       over_mesh(layouts::linear, X::mesh_layout, W::mesh_layout));
+  static_cast<void>(sizeof(detail::bias_layouts<reduced, B::mesh_layout>));
+  if constexpr (C::tensor_ranks == 1) {
+    require_same_memory<C, X, W, B>();
+    c.machine.template gemm<T>({.m = s.rows, .n = s.out, .k = s.in, .transpose_b = true}, x.data, w.data, y, b.data);
+  } else {
+    multiply_reduced(c, y, x, w, s);
+    c.machine.add_bias(y, b.data, s.rows, s.out);
+  }
+  return view_over<over_mesh(layouts::biased, reduced, B::mesh_layout), X::where>(y);
+}
+
+/// dw += dy^T x
+template <class C, view G, view DY, view X>
+void add_weight_gradient(C const& c, G dw, DY dy, X x, dense_sizes s) {
+  using T = typename C::compute;
+  static_cast<void>(sizeof(
+      detail::gradient_layouts<over_mesh(layouts::weight_gradient, DY::mesh_layout, X::mesh_layout), G::mesh_layout>));
+  require_same_memory<C, G, DY, X>();
+  T const* const no_bias = nullptr;
+  c.machine.template gemm<T>({.m = s.out, .n = s.in, .k = s.rows, .transpose_a = true, .accumulate = true}, dy.data,
+                             x.data, dw.data, no_bias);
+}
+
+/// Where the gradient of a vector that stands in each row is added up, if the layouts say so.
+template <view G, view DY>
+auto* row_sum_into(G gradient, DY) {
+  static_cast<void>(sizeof(detail::gradient_layouts<over_mesh(layouts::row_sum, DY::mesh_layout), G::mesh_layout>));
+  return gradient.data;
+}
+
+/// db += sum over rows of dy
+template <class C, view G, view DY>
+void add_row_sum(C const& c, G db, DY dy, std::size_t rows, std::size_t width) {
+  require_same_memory<C, G, DY>();
+  c.machine.template column_sum<typename C::compute>(row_sum_into(db, dy), dy.data, rows, width);
+}
+
+/// dx = dy w
+template <class C, class T, view DY, view W>
+auto multiply_back(C const& c, T* dx, DY dy, W w, dense_sizes s) {
+  constexpr layout given = over_mesh(layouts::input_gradient, DY::mesh_layout, W::mesh_layout);
+  static_cast<void>(sizeof(detail::linear_layouts<gradient_layout(given), W::mesh_layout>));
+  require_same_memory<C, DY, W>();
+  T const* const no_bias = nullptr;
+  c.machine.template gemm<T>({.m = s.rows, .n = s.in, .k = s.out}, dy.data, w.data, dx, no_bias);
+  return view_over<given, DY::where>(dx);
+}
+
+// --- functions: what is written to y is f(x), and lies so ----------------------------------------------------------------
+/// f, element by element, is not linear.
+template <class C, class T, view X>
+auto function_of(C const&, T* y, X) {
+  static_cast<void>(sizeof(detail::function_layout<X::mesh_layout>));
+  require_same_memory<C, X>();
+  return view_over<over_mesh(layouts::function, X::mesh_layout), X::where>(y);
+}
+
+/// A product with another factor, element by element: a gradient that passes back through a function of x.
+template <class C, class T, view X, view B>
+auto product_of(C const&, T* y, X, B) {
+  static_cast<void>(sizeof(detail::product_layouts<X::mesh_layout, B::mesh_layout>));
+  require_same_memory<C, X, B>();
+  return view_over<over_mesh(layouts::product, X::mesh_layout, B::mesh_layout), X::where>(y);
+}
+
+/// A function of whole rows and a vector.
+template <class C, class T, view X, view W>
+auto rows_of(C const&, T* y, X, W) {
+  static_cast<void>(sizeof(detail::row_layouts<X::mesh_layout, W::mesh_layout>));
+  require_same_memory<C, X, W>();
+  return view_over<over_mesh(layouts::rowwise, X::mesh_layout, W::mesh_layout), X::where>(y);
+}
+
+/// Linear in x, with the same factors on each rank, such as a mask: the layout stays, whatever it is.
+template <class C, class T, view X>
+auto scaled_of(C const&, T* y, X) {
+  require_same_memory<C, X>();
+  return view_over<X::mesh_layout, X::where>(y);
+}
+
+/// Attention of heads of q and of k and v, which lie alike.
+template <class C, class T, view Q, view KV>
+auto heads_of(C const&, T* o, Q, KV) {
+  static_cast<void>(sizeof(detail::head_layouts<Q::mesh_layout>));
+  static_cast<void>(sizeof(detail::sum_layouts<Q::mesh_layout, KV::mesh_layout>));
+  require_same_memory<C, Q, KV>();
+  return view_over<over_mesh(layouts::heads, Q::mesh_layout), Q::where>(o);
+}
+
+/// Adds to the gradient of a stream that the layer reads beside its input.
+template <class C, class Side, view Value, view DX>
+void add_to_stream(C const& c, Side const& stream, Value, DX dx, std::size_t n) {
+  static_cast<void>(sizeof(detail::sum_layouts<gradient_layout(Value::mesh_layout), DX::mesh_layout>));
+  require_same_memory<C, Value, DX>();
+  c.machine.template add<typename C::compute>(stream.gradient, dx.data, n);
+}
+
+/// Rows of a table, by ids.
+template <class C, class T, view Table>
+auto look_up_of(C const&, T* y, Table) {
+  constexpr layout ids = activation_layout(spread::invariant);
+  static_cast<void>(sizeof(detail::lookup_layouts<ids, Table::mesh_layout>));
+  require_same_memory<C, Table>();
+  return view_over<over_mesh(layouts::lookup, ids, Table::mesh_layout), Table::where>(y);
+}
+
+/// Where the gradient of a table of rows is added up, if the layouts say so.
+template <view G, view DY>
+auto* look_up_into(G gradient, DY) {
+  constexpr layout ids = activation_layout(spread::invariant);
+  static_cast<void>(sizeof(
+      detail::gradient_layouts<over_mesh(layouts::lookup_gradient, ids, DY::mesh_layout), G::mesh_layout>));
+  return gradient.data;
+}
+
+/// A sum over all rows of a loss, whose parts on data ranks and stages are yet to be added.
+template <class C, view Logits>
+auto loss_of(C const& c, Logits) {
+  static_cast<void>(sizeof(detail::loss_layouts<Logits::mesh_layout>));
+  require_same_memory<C, Logits>();
+  return view_over<over_mesh(layouts::loss, Logits::mesh_layout), Logits::where>(c.loss);
+}
+
+}  // namespace mpx
