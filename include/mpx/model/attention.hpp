@@ -27,33 +27,77 @@ struct no_rotary {
 
 namespace detail {
 
-template <std::size_t C, std::size_t H, bool Turns>
+/// What an option says of positions.
+template <class T> concept positions = requires { T::turns; };
+
+template <class... Options>
+struct positions_among {
+  using type = no_rotary;
+};
+template <class First, class... Rest>
+struct positions_among<First, Rest...> : positions_among<Rest...> {};
+template <positions First, class... Rest>
+struct positions_among<First, Rest...> {
+  using type = First;
+};
+
+template <class T>
+inline constexpr bool projection_option =
+    std::is_same_v<T, biased> || std::is_same_v<T, unbiased> || is_option_v<head_width, T>;
+
+template <class... Options>
+struct self_attention_options {
+  static_assert(((projection_option<Options> || positions<Options>) && ...),
+                "mpx::self_attention requires each option to be biased, unbiased, head_width<D>, rotary<> or no_rotary");
+};
+template <class... Options>
+struct cross_attention_options {
+  static_assert((projection_option<Options> && ...),
+                "mpx::cross_attention requires each option to be biased, unbiased or head_width<D>");
+};
+
+template <std::size_t Inner, std::size_t H, bool Turns>
 struct rotary_heads {
-  static_assert(!Turns || C / (H > 0 ? H : 1) % 2 == 0, "mpx::rotary requires heads to have an even number of columns");
+  static_assert(!Turns || Inner / (H > 0 ? H : 1) % 2 == 0, "mpx::rotary requires heads to have an even number of columns");
 };
 
 template <std::size_t C, std::size_t H>
 struct attention_heads {
-  static constexpr bool divide = H > 0 && C % H == 0;
-  static_assert(divide, "mpx::attention requires its heads to divide its width");
-  static_assert(!divide || C / (H > 0 ? H : 1) <= most_head_width, "mpx::attention requires its heads to have at most 256 columns");
+  static_assert(H > 0 && C % H == 0, "mpx::attention requires its heads to divide its width");
+};
+template <std::size_t D>
+struct attention_head_width {
+  static_assert(D <= most_head_width, "mpx::attention requires its heads to have at most 256 columns");
+};
+
+/// The width of a head, said or divided; asks what must hold of it.
+template <std::size_t C, std::size_t H, class... Options>
+struct heads_of {
+  static constexpr std::size_t said = option_v<head_width, 0, Options...>;
+  static constexpr std::size_t width = said > 0 ? said : C / (H > 0 ? H : 1);
+  using divided = std::conditional_t<(said > 0 && H > 0), attention_heads<1, 1>, attention_heads<C, H>>;
+  using checked = decltype(verdict_on<divided>());
+  using fits = decltype(verdict_on<attention_head_width<width>>());
 };
 
 }  // namespace detail
 
 /// Each token looks at all tokens of its sequence (bidirectional), or at those up to itself (Causal).
-///   q, k, v = x Wqkv^T + b;  y = softmax(q k^T / sqrt(D)) v Wout^T + b;  no b when `Bias` is unbiased
+///   q, k, v = x Wqkv^T + b;  y = softmax(q k^T / sqrt(D)) v Wout^T + b
 /// Bidirectional attention masks padding by the feed "<axis>_lengths".
-/// Shapes  x, y: [B, T, C]; heads of D = C / H; Wqkv: [3C, C]; Wout: [C, C]
+/// Shapes  x, y: [B, T, C]; H heads of D columns; Wqkv: [3HD, C]; Wout: [C, HD]
+/// Options  head_width<D> (C / H where left out), biased | unbiased, no_rotary | rotary<>
 /// Source  Vaswani et al. 2017, arXiv:1706.03762, section 3.2
 template <std::size_t C, std::size_t H, bool Causal, axis Axis = axis::target, class Init = init::xavier_uniform,
-          class OutInit = Init, class Bias = biased, class Positions = no_rotary>
+          class OutInit = Init, class... Options>
 struct self_attention : layer_defaults {
   static constexpr std::size_t width = C;
   static constexpr std::size_t heads = H;
+  static constexpr std::size_t head_width = detail::heads_of<C, H, Options...>::width;
+  static constexpr std::size_t inner = H * head_width;  ///< width of all heads together
   static constexpr bool causal = Causal;
-  static constexpr bool has_bias = std::is_same_v<Bias, biased>;
-  using positions = Positions;
+  static constexpr bool has_bias = !has_option_v<unbiased, Options...>;
+  using positions = typename detail::positions_among<Options...>::type;
   static constexpr axis on = Axis;
   using row_label = name<"attention">;
   using takes = message<stream<"x", C, Axis>>;
@@ -61,62 +105,73 @@ struct self_attention : layer_defaults {
   using lengths = std::conditional_t<Axis == axis::source, feed<"source_lengths", Axis, 0, true>,
                                      feed<"target_lengths", Axis, 0, true>>;
   using feeds = std::conditional_t<Causal, message<>, message<lengths>>;
-  using qkv = parameter<"qkv.weight", shape<3 * C, C>, Init>;
-  using out = parameter<"out.weight", shape<C, C>, OutInit>;
+  using qkv = parameter<"qkv.weight", shape<3 * inner, C>, Init>;
+  using out = parameter<"out.weight", shape<C, inner>, OutInit>;
   using parameters = std::conditional_t<has_bias,
-                                        boost::hana::tuple<qkv, parameter<"qkv.bias", shape<3 * C>, init::zeros>, out,
-                                                           parameter<"out.bias", shape<C>, init::zeros>>,
+                                        boost::hana::tuple<qkv, parameter<"qkv.bias", shape<3 * inner>, init::zeros>,
+                                                           out, parameter<"out.bias", shape<C>, init::zeros>>,
                                         boost::hana::tuple<qkv, out>>;
   // x, qkv (q and k turned), the heads' output, log of the softmax's sums
   static constexpr std::array<tensor_extent, 4> saves{
-      {{Axis, C}, {Axis, 3 * C}, {Axis, C}, {Axis, H, element::accumulate}}};
+      {{Axis, C}, {Axis, 3 * inner}, {Axis, inner}, {Axis, H, element::accumulate}}};
   // gradients of the heads' output and of qkv; row sums of output times gradient; dq while it is summed
   static constexpr std::array<tensor_extent, 4> backward_scratch{
-      {{Axis, C}, {Axis, 3 * C}, {Axis, H, element::accumulate}, {Axis, C, element::accumulate}}};
+      {{Axis, inner}, {Axis, 3 * inner}, {Axis, H, element::accumulate}, {Axis, inner, element::accumulate}}};
   static constexpr bool keeps_input = true;
   static constexpr double flops(extents const& e) {
-    return 2.0 * e.rows(Axis) * 4 * C * C + 4.0 * e.rows(Axis) * e.tokens_on(Axis) * C;
+    return 2.0 * e.rows(Axis) * 4 * C * inner + 4.0 * e.rows(Axis) * e.tokens_on(Axis) * inner;
   }
-  using checked = decltype(verdict_on<detail::attention_heads<C, H>>());
-  using turned = decltype(verdict_on<detail::rotary_heads<C, H, Positions::turns>>());
+  using options_known = decltype(verdict_on<detail::self_attention_options<Options...>>());
+  using checked = typename detail::heads_of<C, H, Options...>::checked;
+  using turned = decltype(verdict_on<detail::rotary_heads<inner, H, positions::turns>>());
 };
 
 /// Each target token looks at all source tokens of its sequence, through the stream "memory".
-/// Shapes  x, y: [B, Tt, C]; memory: [B, Ts, C]; Wq: [C, C]; Wkv: [2C, C]; Wout: [C, C]
+/// Shapes  x, y: [B, Tt, C]; memory: [B, Ts, C]; H heads of D columns; Wq: [HD, C]; Wkv: [2HD, C]; Wout: [C, HD]
+/// Options  head_width<D> (C / H where left out), biased | unbiased
 /// Source  Vaswani et al. 2017, arXiv:1706.03762, section 3.2.3
-template <std::size_t C, std::size_t H, class Init = init::xavier_uniform>
+template <std::size_t C, std::size_t H, class Init = init::xavier_uniform, class... Options>
 struct cross_attention : layer_defaults {
   static constexpr std::size_t width = C;
   static constexpr std::size_t heads = H;
+  static constexpr std::size_t head_width = detail::heads_of<C, H, Options...>::width;
+  static constexpr std::size_t inner = H * head_width;  ///< width of all heads together
+  static constexpr bool has_bias = !has_option_v<unbiased, Options...>;
   using row_label = name<"cross_attention">;
   using takes = message<stream<"x", C>>;
   using gives = takes;
   using reads = message<stream<"memory", C, axis::source>>;
   using lengths = feed<"source_lengths", axis::source, 0, true>;
   using feeds = message<lengths>;
-  using parameters = boost::hana::tuple<
-      parameter<"query.weight", shape<C, C>, Init>, parameter<"query.bias", shape<C>, init::zeros>,
-      parameter<"key_value.weight", shape<2 * C, C>, Init>, parameter<"key_value.bias", shape<2 * C>, init::zeros>,
-      parameter<"out.weight", shape<C, C>, Init>, parameter<"out.bias", shape<C>, init::zeros>>;
+  using query = parameter<"query.weight", shape<inner, C>, Init>;
+  using key_value = parameter<"key_value.weight", shape<2 * inner, C>, Init>;
+  using out = parameter<"out.weight", shape<C, inner>, Init>;
+  using parameters = std::conditional_t<
+      has_bias,
+      boost::hana::tuple<query, parameter<"query.bias", shape<inner>, init::zeros>, key_value,
+                         parameter<"key_value.bias", shape<2 * inner>, init::zeros>, out,
+                         parameter<"out.bias", shape<C>, init::zeros>>,
+      boost::hana::tuple<query, key_value, out>>;
   // x, q, kv, the heads' output, log of the softmax's sums
   static constexpr std::array<tensor_extent, 5> saves{{{axis::target, C},
-                                                       {axis::target, C},
-                                                       {axis::source, 2 * C},
-                                                       {axis::target, C},
+                                                       {axis::target, inner},
+                                                       {axis::source, 2 * inner},
+                                                       {axis::target, inner},
                                                        {axis::target, H, element::accumulate}}};
   // gradients of the heads' output, of q, kv and memory; row sums; dq while it is summed
-  static constexpr std::array<tensor_extent, 6> backward_scratch{{{axis::target, C},
-                                                                  {axis::target, C},
-                                                                  {axis::source, 2 * C},
+  static constexpr std::array<tensor_extent, 6> backward_scratch{{{axis::target, inner},
+                                                                  {axis::target, inner},
+                                                                  {axis::source, 2 * inner},
                                                                   {axis::source, C},
                                                                   {axis::target, H, element::accumulate},
-                                                                  {axis::target, C, element::accumulate}}};
+                                                                  {axis::target, inner, element::accumulate}}};
   static constexpr bool keeps_input = true;
   static constexpr double flops(extents const& e) {
-    return 2.0 * e.rows(axis::target) * 2 * C * C + 2.0 * e.rows(axis::source) * 2 * C * C +
-           4.0 * e.rows(axis::target) * e.tokens_on(axis::source) * C;
+    return 2.0 * e.rows(axis::target) * 2 * C * inner + 2.0 * e.rows(axis::source) * 2 * C * inner +
+           4.0 * e.rows(axis::target) * e.tokens_on(axis::source) * inner;
   }
-  using checked = decltype(verdict_on<detail::attention_heads<C, H>>());
+  using options_known = decltype(verdict_on<detail::cross_attention_options<Options...>>());
+  using checked = typename detail::heads_of<C, H, Options...>::checked;
 };
 
 }  // namespace mpx
