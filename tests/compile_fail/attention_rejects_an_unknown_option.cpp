@@ -1,4 +1,4 @@
-// error: mpx::cross_attention requires each option to be biased, unbiased or head_width<D>
+// error: mpx::cross_attention requires each option to be biased, unbiased, unscaled or head_width<D>
 // fact: cross_attention_options<[^>]*rotary
 #include <mpx/model/attention.hpp>
 

@@ -77,9 +77,9 @@ concept multiplies =
 template <class M, class T>
 concept attends =
     requires(M& m, attention_shape s, T const* in, T* out, accumulator_t<T> const* kept, accumulator_t<T>* sum,
-             std::int32_t const* lengths) {
-      m.attention_forward(s, out, sum, in, in, in, lengths);
-      m.attention_backward(s, out, out, out, sum, sum, in, in, kept, in, in, in, lengths);
+             std::int32_t const* lengths, score_bias<T> bias) {
+      m.attention_forward(s, out, sum, in, in, in, lengths, bias);
+      m.attention_backward(s, out, out, out, sum, sum, in, in, kept, in, in, in, lengths, bias, sum);
     } ||
     unsatisfied<"a machine offers attention_forward and attention_backward over an attention_shape", M, T>();
 

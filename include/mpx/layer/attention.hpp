@@ -15,6 +15,10 @@ struct execution<self_attention<W, H, Causal, Axis, Init, OutInit, Options...>> 
   static constexpr std::size_t D = layer::head_width;
   static constexpr std::size_t I = layer::inner;
   static constexpr std::size_t out_weight = parameter_offset<layer, layer::has_bias ? 2 : 1>;
+  static constexpr relative_buckets buckets = [] {
+    if constexpr (layer::is_relative) return relative_buckets(positions::buckets, positions::most_distance, !Causal);
+    else return relative_buckets();
+  }();
 
   template <class C, class T>
   static void forward(C const& c, T const* weights, T const*, T const* x, T* y, std::byte* saved) {
@@ -30,7 +34,8 @@ struct execution<self_attention<W, H, Causal, Axis, Init, OutInit, Options...>> 
     c.machine.gemm({.m = rows, .n = 3 * I, .k = W, .transpose_b = true}, x, weights, qkv, qkv_bias);
     if constexpr (positions::turns) c.machine.rotary(turn(c, false), qkv);
     c.machine.attention_forward(shape(c), heads, kept.template get<typename C::accumulate>(3), qkv, qkv + I, qkv + 2 * I,
-                                lengths(c));
+                                lengths(c),
+                                score_bias<T>{score_weights(weights), buckets});
     c.machine.gemm({.m = rows, .n = W, .k = I, .transpose_b = true}, heads, weights + out_weight, y, out_bias);
   }
 
@@ -52,7 +57,8 @@ struct execution<self_attention<W, H, Causal, Axis, Init, OutInit, Options...>> 
     if constexpr (layer::has_bias) c.machine.column_sum(gradients + parameter_offset<layer, 3>, dy, rows, W);
     c.machine.gemm({.m = rows, .n = I, .k = W}, dy, weights + out_weight, d_heads, none);
     c.machine.attention_backward(shape(c), d_qkv, d_qkv + I, d_qkv + 2 * I, dq_sum, delta, d_heads, heads,
-                                 kept.template get<A const>(3), qkv, qkv + I, qkv + 2 * I, lengths(c));
+                                 kept.template get<A const>(3), qkv, qkv + I, qkv + 2 * I, lengths(c),
+                                 score_bias<T>{score_weights(weights), buckets}, score_weights(gradients));
     if constexpr (positions::turns) c.machine.rotary(turn(c, true), d_qkv);
     c.machine.gemm({.m = 3 * I, .n = W, .k = rows, .transpose_a = true, .accumulate = true}, d_qkv, x, gradients, none);
     if constexpr (layer::has_bias) c.machine.column_sum(gradients + parameter_offset<layer, 1>, d_qkv, rows, 3 * I);
@@ -64,7 +70,13 @@ struct execution<self_attention<W, H, Causal, Axis, Init, OutInit, Options...>> 
   static attention_shape shape(C const& c) {
     std::size_t const tokens = static_cast<std::size_t>(c.size.tokens_on(Axis));
     return {.sequences = static_cast<std::size_t>(c.size.sequences), .heads = H, .query_tokens = tokens, .key_tokens = tokens,
-            .head_width = D, .query_stride = 3 * I, .key_stride = 3 * I, .causal = Causal};
+            .head_width = D, .query_stride = 3 * I, .key_stride = 3 * I, .causal = Causal, .scaled = layer::scaled};
+  }
+  /// Where the weights of the scores' bias stand; null where the layer has none.
+  template <class U>
+  static U* score_weights(U* parameters) {
+    if constexpr (layer::is_relative) return parameters + parameter_offset<layer, layer::has_bias ? 4 : 2>;
+    else return nullptr;
   }
   /// q and k stand side by side: their heads are turned as 2 H heads of one tensor.
   template <class C>
@@ -98,7 +110,8 @@ struct execution<cross_attention<W, H, Init, Options...>> : no_constants {
     c.machine.gemm({.m = rows, .n = I, .k = W, .transpose_b = true}, x, weights, q, bias<1>(weights));
     c.machine.gemm({.m = source_rows, .n = 2 * I, .k = W, .transpose_b = true}, c.stream("memory").value,
                    weights + kv_weight, kv, bias<3>(weights));
-    c.machine.attention_forward(shape(c), heads, kept.template get<typename C::accumulate>(4), q, kv, kv + I, lengths(c));
+    c.machine.attention_forward(shape(c), heads, kept.template get<typename C::accumulate>(4), q, kv, kv + I,
+                                lengths(c), score_bias<T>{});
     c.machine.gemm({.m = rows, .n = W, .k = I, .transpose_b = true}, heads, weights + out_weight, y, bias<5>(weights));
   }
 
@@ -125,7 +138,7 @@ struct execution<cross_attention<W, H, Init, Options...>> : no_constants {
     if constexpr (layer::has_bias) c.machine.column_sum(bias<5>(gradients), dy, rows, W);
     c.machine.gemm({.m = rows, .n = I, .k = W}, dy, weights + out_weight, d_heads, none);
     c.machine.attention_backward(shape(c), d_q, d_kv, d_kv + I, dq_sum, delta, d_heads, heads, kept.template get<A const>(4),
-                                 q, kv, kv + I, lengths(c));
+                                 q, kv, kv + I, lengths(c), score_bias<T>{}, static_cast<A*>(nullptr));
 
     c.machine.gemm({.m = 2 * I, .n = W, .k = source_rows, .transpose_a = true, .accumulate = true}, d_kv, memory.value,
                    gradients + kv_weight, none);
@@ -150,7 +163,7 @@ struct execution<cross_attention<W, H, Init, Options...>> : no_constants {
     return {.sequences = static_cast<std::size_t>(c.size.sequences), .heads = H,
             .query_tokens = static_cast<std::size_t>(c.size.tokens_on(axis::target)),
             .key_tokens = static_cast<std::size_t>(c.size.tokens_on(axis::source)), .head_width = D, .query_stride = I,
-            .key_stride = 2 * I, .causal = false};
+            .key_stride = 2 * I, .causal = false, .scaled = layer::scaled};
   }
   template <class C>
   static std::int32_t const* lengths(C const& c) {

@@ -6,6 +6,7 @@
 #include <cstddef>
 #include <type_traits>
 
+#include <mpx/core/relative_buckets.hpp>
 #include <mpx/model/layer.hpp>
 #include <mpx/model/options.hpp>
 
@@ -25,10 +26,33 @@ struct no_rotary {
   static constexpr bool turns = false;
 };
 
+/// Attention adds relative.weight[bucket(key - query), head] to each score; see core/relative_buckets.hpp.
+/// Shapes  relative.weight: [Buckets, H]
+/// Source  Raffel et al. 2019, arXiv:1910.10683, section 2.1
+template <std::size_t Buckets = 32, std::size_t MostDistance = 128>
+struct relative_bias {
+  static constexpr bool turns = false;
+  static constexpr std::size_t buckets = Buckets;
+  static constexpr std::size_t most_distance = MostDistance;
+  template <std::size_t C, std::size_t H>
+  using weight = parameter<"relative.weight", shape<Buckets, H>, init::one_over<C>>;
+};
+
+/// The same with the weight of the layer that owns it, named in full: "layers.0.attention.relative.weight".
+template <fixed_string Owner, std::size_t Buckets = 32, std::size_t MostDistance = 128>
+struct shared_relative_bias : relative_bias<Buckets, MostDistance> {
+  template <std::size_t C, std::size_t H>
+  using weight = tied_parameter<"relative.weight", shape<Buckets, H>, Owner>;
+};
+
+/// Scores are q k^T, not divided by sqrt(D); instead the weights of q begin smaller by that factor.
+struct unscaled {};
+
 namespace detail {
 
 /// What an option says of positions.
 template <class T> concept positions = requires { T::turns; };
+template <class T> concept relative = requires { T::buckets; };
 
 template <class... Options>
 struct positions_among {
@@ -43,22 +67,43 @@ struct positions_among<First, Rest...> {
 
 template <class T>
 inline constexpr bool projection_option =
-    std::is_same_v<T, biased> || std::is_same_v<T, unbiased> || is_option_v<head_width, T>;
+    std::is_same_v<T, biased> || std::is_same_v<T, unbiased> || std::is_same_v<T, unscaled> || is_option_v<head_width, T>;
 
 template <class... Options>
 struct self_attention_options {
   static_assert(((projection_option<Options> || positions<Options>) && ...),
-                "mpx::self_attention requires each option to be biased, unbiased, head_width<D>, rotary<> or no_rotary");
+                "mpx::self_attention requires each option to be biased, unbiased, unscaled, head_width<D>, rotary<>, "
+                "relative_bias<> or no_rotary");
 };
 template <class... Options>
 struct cross_attention_options {
   static_assert((projection_option<Options> && ...),
-                "mpx::cross_attention requires each option to be biased, unbiased or head_width<D>");
+                "mpx::cross_attention requires each option to be biased, unbiased, unscaled or head_width<D>");
 };
 
 template <std::size_t Inner, std::size_t H, bool Turns>
 struct rotary_heads {
-  static_assert(!Turns || Inner / (H > 0 ? H : 1) % 2 == 0, "mpx::rotary requires heads to have an even number of columns");
+  static_assert(!Turns || Inner / (H > 0 ? H : 1) % 2 == 0,
+                "mpx::rotary requires heads to have an even number of columns");
+};
+
+template <std::size_t Buckets, std::size_t MostDistance>
+struct bias_buckets {
+  static_assert(Buckets % 2 == 0 && Buckets >= 4 && Buckets <= relative_buckets::most_buckets,
+                "mpx::relative_bias requires an even number of buckets, from 4 to 64");
+  static_assert(MostDistance > Buckets / 2 && MostDistance <= relative_buckets::farthest,
+                "mpx::relative_bias requires its distance to be more than half of its buckets, and at most 65535");
+};
+
+/// The parameters in Tuple, and the bias's weight where there is one.
+template <class Tuple, class Positions, std::size_t C, std::size_t H>
+struct with_bias {
+  using type = Tuple;
+};
+template <class... P, relative Positions, std::size_t C, std::size_t H>
+struct with_bias<boost::hana::tuple<P...>, Positions, C, H> {
+  using type = boost::hana::tuple<P..., typename Positions::template weight<C, H>>;
+  using checked = decltype(verdict_on<bias_buckets<Positions::buckets, Positions::most_distance>>());
 };
 
 template <std::size_t C, std::size_t H>
@@ -86,7 +131,7 @@ struct heads_of {
 ///   q, k, v = x Wqkv^T + b;  y = softmax(q k^T / sqrt(D)) v Wout^T + b
 /// Bidirectional attention masks padding by the feed "<axis>_lengths".
 /// Shapes  x, y: [B, T, C]; H heads of D columns; Wqkv: [3HD, C]; Wout: [C, HD]
-/// Options  head_width<D> (C / H where left out), biased | unbiased, no_rotary | rotary<>
+/// Options  head_width<D> (C / H where left out), biased | unbiased, unscaled, no_rotary | rotary<> | relative_bias<>
 /// Source  Vaswani et al. 2017, arXiv:1706.03762, section 3.2
 template <std::size_t C, std::size_t H, bool Causal, axis Axis = axis::target, class Init = init::xavier_uniform,
           class OutInit = Init, class... Options>
@@ -97,7 +142,9 @@ struct self_attention : layer_defaults {
   static constexpr std::size_t inner = H * head_width;  ///< width of all heads together
   static constexpr bool causal = Causal;
   static constexpr bool has_bias = !has_option_v<unbiased, Options...>;
+  static constexpr bool scaled = !has_option_v<unscaled, Options...>;
   using positions = typename detail::positions_among<Options...>::type;
+  static constexpr bool is_relative = detail::relative<positions>;
   static constexpr axis on = Axis;
   using row_label = name<"attention">;
   using takes = message<stream<"x", C, Axis>>;
@@ -105,12 +152,14 @@ struct self_attention : layer_defaults {
   using lengths = std::conditional_t<Axis == axis::source, feed<"source_lengths", Axis, 0, true>,
                                      feed<"target_lengths", Axis, 0, true>>;
   using feeds = std::conditional_t<Causal, message<>, message<lengths>>;
-  using qkv = parameter<"qkv.weight", shape<3 * inner, C>, Init>;
+  using qkv_init = std::conditional_t<scaled, Init, init::smaller_first<Init, 3, head_width>>;
+  using qkv = parameter<"qkv.weight", shape<3 * inner, C>, qkv_init>;
   using out = parameter<"out.weight", shape<C, inner>, OutInit>;
-  using parameters = std::conditional_t<has_bias,
-                                        boost::hana::tuple<qkv, parameter<"qkv.bias", shape<3 * inner>, init::zeros>,
-                                                           out, parameter<"out.bias", shape<C>, init::zeros>>,
-                                        boost::hana::tuple<qkv, out>>;
+  using projections = std::conditional_t<has_bias,
+                                         boost::hana::tuple<qkv, parameter<"qkv.bias", shape<3 * inner>, init::zeros>,
+                                                            out, parameter<"out.bias", shape<C>, init::zeros>>,
+                                         boost::hana::tuple<qkv, out>>;
+  using parameters = typename detail::with_bias<projections, positions, C, H>::type;
   // x, qkv (q and k turned), the heads' output, log of the softmax's sums
   static constexpr std::array<tensor_extent, 4> saves{
       {{Axis, C}, {Axis, 3 * inner}, {Axis, inner}, {Axis, H, element::accumulate}}};
@@ -128,7 +177,7 @@ struct self_attention : layer_defaults {
 
 /// Each target token looks at all source tokens of its sequence, through the stream "memory".
 /// Shapes  x, y: [B, Tt, C]; memory: [B, Ts, C]; H heads of D columns; Wq: [HD, C]; Wkv: [2HD, C]; Wout: [C, HD]
-/// Options  head_width<D> (C / H where left out), biased | unbiased
+/// Options  head_width<D> (C / H where left out), biased | unbiased, unscaled
 /// Source  Vaswani et al. 2017, arXiv:1706.03762, section 3.2.3
 template <std::size_t C, std::size_t H, class Init = init::xavier_uniform, class... Options>
 struct cross_attention : layer_defaults {
@@ -137,13 +186,15 @@ struct cross_attention : layer_defaults {
   static constexpr std::size_t head_width = detail::heads_of<C, H, Options...>::width;
   static constexpr std::size_t inner = H * head_width;  ///< width of all heads together
   static constexpr bool has_bias = !has_option_v<unbiased, Options...>;
+  static constexpr bool scaled = !has_option_v<unscaled, Options...>;
   using row_label = name<"cross_attention">;
   using takes = message<stream<"x", C>>;
   using gives = takes;
   using reads = message<stream<"memory", C, axis::source>>;
   using lengths = feed<"source_lengths", axis::source, 0, true>;
   using feeds = message<lengths>;
-  using query = parameter<"query.weight", shape<inner, C>, Init>;
+  using query_init = std::conditional_t<scaled, Init, init::smaller_first<Init, 1, head_width>>;
+  using query = parameter<"query.weight", shape<inner, C>, query_init>;
   using key_value = parameter<"key_value.weight", shape<2 * inner, C>, Init>;
   using out = parameter<"out.weight", shape<C, inner>, Init>;
   using parameters = std::conditional_t<

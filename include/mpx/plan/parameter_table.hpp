@@ -20,7 +20,13 @@ struct parameter_info {
   float mean = 0;
   float deviation = 0;
   bool uniform = false;
+  std::size_t first = 0;  ///< so many elements begin with `first_deviation` instead
+  float first_deviation = 0;
   std::string_view tied_to;  ///< full name of the parameter whose values it shares; empty: its own
+
+  [[nodiscard]] constexpr float deviation_of(std::size_t element) const {
+    return element < first ? first_deviation : deviation;
+  }
 };
 
 namespace detail {
@@ -58,6 +64,10 @@ constexpr parameter_info one_parameter(std::size_t offset) {
   info.mean = P::init::mean;
   info.deviation = square_root(P::init::variance(in, out));
   info.uniform = P::init::uniform;
+  if constexpr (requires { P::init::parts; }) {
+    info.first = shape::size / P::init::parts;
+    info.first_deviation = square_root(P::init::variance(in, out) / static_cast<float>(P::init::divisor));
+  }
   info.tied_to = P::tied_to::view();
   return info;
 }
