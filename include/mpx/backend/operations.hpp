@@ -63,6 +63,13 @@ struct rotary_shape {
   friend constexpr bool operator==(rotary_shape const&, rotary_shape const&) = default;
 };
 
+/// One of the buffers that an all_reduce adds up, and its place in the sum.
+template <class A>
+struct summand {
+  A* data = nullptr;
+  std::size_t place = 0;
+};
+
 /// Which random words a dropout draws: philox({channel / 4, token, first_sequence + sequence, step}, key)[channel % 4].
 /// An element is kept iff uniform(word) >= rate, and then divided by 1 - rate.
 struct dropout_draw {

@@ -11,7 +11,6 @@
 #include <mpx/core/dtype.hpp>
 #include <mpx/host/attention.hpp>
 #include <mpx/host/gemm.hpp>
-#include <mpx/host/group.hpp>
 #include <mpx/host/rows.hpp>
 
 namespace mpx::on_host {
@@ -41,14 +40,6 @@ class machine : public row_operations {
                           T const* k, T const* v, std::int32_t const* lengths,
                           score_bias<std::type_identity_t<T>> const& bias = {}, accumulator_t<T>* d_bias = nullptr) {
     on_host::attention_backward(s, dq, dk, dv, dq_sum, delta, d_o, o, lse, q, k, v, lengths, bias, d_bias);
-  }
-
-  /// Both become a[i] + b[i]: the same bits as a group of two ranks gives.
-  /// Shapes  a, b: [n]
-  template <class A>
-  void sum_pair(A* a, A* b, std::size_t n) {
-    void* const parts[] = {a, b};
-    sum_of_parts<A>(parts, 2, 0, n);
   }
 
   /// to[i] = float(from[i])
