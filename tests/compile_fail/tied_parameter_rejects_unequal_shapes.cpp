@@ -1,5 +1,5 @@
 // As many values, but the table is [8, 5] and the head's weight [5, 8].
-// error: mpx::tied_parameter requires both parameters to have the same shape
+// error: mpx::tied_parameter requires both parameters to have the same shape and layout
 // fact: layer_named<[^"]*"head"
 // fact: parameter_named<[^"]*"embedding.weight"
 #include <mpx/model/cross_entropy.hpp>

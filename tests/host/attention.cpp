@@ -23,11 +23,13 @@ struct sizes {
   std::size_t sequences, heads, query_tokens, key_tokens, head_width;
   bool causal = false;
   lengths_t lengths = {};
+  std::size_t buckets = 0, most_distance = 0;  // of the scores' bias; 0: none
+  bool scaled = true;
 
   /// Tokens of q lie 3 elements further apart than they must, those of k and v 5.
   [[nodiscard]] attention_shape shape() const {
     std::size_t const width = heads * head_width;
-    return {sequences, heads, query_tokens, key_tokens, head_width, width + 3, width + 5, causal};
+    return {sequences, heads, query_tokens, key_tokens, head_width, width + 3, width + 5, causal, scaled};
   }
   [[nodiscard]] std::int32_t const* valid() const { return lengths.empty() ? nullptr : lengths.data(); }
 };
@@ -44,15 +46,18 @@ template <class T>
 struct problem {
   using A = mpx::accumulator_t<T>;
   attention_shape s;
-  std::vector<T> q, k, v, d_o, o, dq, dk, dv;
-  std::vector<A> lse, delta, dq_sum;
+  mpx::relative_buckets buckets;
+  std::vector<T> q, k, v, d_o, bias, o, dq, dk, dv;
+  std::vector<A> lse, delta, dq_sum, d_bias;
 
   explicit problem(sizes const& z)
       : s(z.shape()),
+        buckets(z.buckets > 0 ? mpx::relative_buckets(z.buckets, z.most_distance, !z.causal) : mpx::relative_buckets()),
         q(values<T>(s.sequences * s.query_tokens * s.query_stride, 1)),
         k(values<T>(s.sequences * s.key_tokens * s.key_stride, 2)),
         v(values<T>(s.sequences * s.key_tokens * s.key_stride, 3)),
-        d_o(values<T>(s.sequences * s.query_tokens * s.heads * s.head_width, 4)) {
+        d_o(values<T>(s.sequences * s.query_tokens * s.heads * s.head_width, 4)),
+        bias(values<T>(z.buckets * s.heads, 5)) {
     clear();
   }
 
@@ -65,14 +70,18 @@ struct problem {
     lse.assign(s.sequences * s.query_tokens * s.heads, A(nan));
     delta = lse;
     dq_sum.assign(d_o.size(), A(nan));
+    d_bias.assign(bias.size(), A(0));  // this one is added to
   }
+  [[nodiscard]] mpx::score_bias<T> added() const { return {bias.empty() ? nullptr : bias.data(), buckets}; }
 
   void forward(std::int32_t const* lengths) {
-    mpx::on_host::attention_forward(s, o.data(), lse.data(), q.data(), k.data(), v.data(), lengths);
+    mpx::on_host::attention_forward(s, o.data(), lse.data(), q.data(), k.data(), v.data(), lengths,
+                                    added());
   }
   void backward(std::int32_t const* lengths) {
     mpx::on_host::attention_backward(s, dq.data(), dk.data(), dv.data(), dq_sum.data(), delta.data(), d_o.data(),
-                                     o.data(), lse.data(), q.data(), k.data(), v.data(), lengths);
+                                     o.data(), lse.data(), q.data(), k.data(), v.data(), lengths, added(),
+                                     d_bias.data());
   }
   [[nodiscard]] double loss() const {
     double sum = 0;
@@ -98,7 +107,10 @@ std::vector<double> expected(problem<double> const& p, std::int32_t const* lengt
           double const* const v = &p.v[(b * s.key_tokens + j) * s.key_stride + h * s.head_width];
           double score = 0;
           for (std::size_t d = 0; d < s.head_width; ++d) score += q[d] * k[d];
-          double const e = std::exp(score / std::sqrt(static_cast<double>(s.head_width)));
+          if (s.scaled) score /= std::sqrt(static_cast<double>(s.head_width));
+          auto const distance = static_cast<std::int64_t>(j) - static_cast<std::int64_t>(i);
+          if (!p.bias.empty()) score += p.bias[p.buckets(distance) * s.heads + h];
+          double const e = std::exp(score);
           sum += e;
           for (std::size_t d = 0; d < s.head_width; ++d) out[d] += e * v[d];
         }
@@ -146,6 +158,12 @@ sizes const tails[] = {
     {2, 1, 66, 3, 16, true},
     {2, 1, 3, 66, 16, true},
     {1, 1, 20, 20, 256},
+    {2, 2, 5, 7, 3, false, {}, 8, 20},
+    {1, 3, 70, 130, 40, false, {129}, 32, 128, false},
+    {1, 1, 260, 260, 8, false, {}, 32, 128},
+    {2, 2, 130, 130, 24, true, {}, 32, 128},
+    {2, 1, 100, 100, 16, true, {70, 3}, 12, 30, false},
+    {1, 2, 66, 3, 16, true, {}, 4, 3},
 };
 
 template <class T>
@@ -157,6 +175,7 @@ void check_against_f64(double bound) {
     exact.k = as_f64(p.k);
     exact.v = as_f64(p.v);
     exact.d_o = as_f64(p.d_o);
+    exact.bias = as_f64(p.bias);
     exact.forward(z.valid());
     exact.backward(z.valid());
     p.forward(z.valid());
@@ -168,6 +187,7 @@ void check_against_f64(double bound) {
     if (z.key_tokens == 1) continue;  // softmax over one key has no gradient
     CHECK(relative_error(p.dq, exact.dq, p.s.query_stride, width) < 2 * bound);
     CHECK(relative_error(p.dk, exact.dk, p.s.key_stride, width) < 2 * bound);
+    if (!p.bias.empty()) CHECK(relative_error(p.d_bias, exact.d_bias, 1, 1) < 2 * bound);
   }
 }
 
@@ -198,7 +218,8 @@ TEST_CASE("attention to two equal keys is the mean of their values", "[host][att
 
 TEST_CASE("attention's gradient is the central difference of its forward", "[host][attention]") {
   for (sizes const& z : {sizes{2, 2, 5, 7, 3}, sizes{1, 1, 6, 6, 4, true}, sizes{2, 1, 4, 6, 2, false, {3, 0}},
-                         sizes{1, 1, 66, 66, 3, true, {65}}}) {
+                         sizes{1, 1, 66, 66, 3, true, {65}}, sizes{2, 2, 5, 7, 3, false, {}, 8, 4, false},
+                         sizes{1, 2, 70, 70, 2, true, {}, 12, 30}, sizes{1, 1, 40, 70, 2, false, {66}, 32, 128}}) {
     problem<double> p(z);
     p.forward(z.valid());
     p.backward(z.valid());
@@ -206,7 +227,7 @@ TEST_CASE("attention's gradient is the central difference of its forward", "[hos
       double const step = 1e-5;
       double worst = 0;
       for (std::size_t i = 0; i < x.size(); i += x.size() > 100 ? 13 : 1) {
-        if (i % stride >= p.s.heads * p.s.head_width) continue;
+        if (i % stride >= p.s.heads * p.s.head_width) continue;  // between the heads' rows
         double const kept = x[i];
         x[i] = kept + step;
         p.forward(z.valid());
@@ -223,7 +244,33 @@ TEST_CASE("attention's gradient is the central difference of its forward", "[hos
     check(p.q, p.dq, p.s.query_stride);
     check(p.k, p.dk, p.s.key_stride);
     check(p.v, p.dv, p.s.key_stride);
+    check(p.bias, p.d_bias, 1);
   }
+}
+
+TEST_CASE("attention without scale over equal scores weighs keys by their bias", "[host][attention]") {
+  // Buckets of both ways: 0 the query's own token, 1 all before it, 3 all behind it; distance 0 has no bucket 2.
+  attention_shape const s{1, 1, 3, 3, 1, 1, 1, false, false};
+  mpx::relative_buckets const buckets(4, 3, true);
+  float const q[] = {0.0f, 0.0f, 0.0f}, k[] = {7.0f, 8.0f, 9.0f}, v[] = {1.0f, 0.0f, 0.0f};
+  float const weight[] = {std::log(2.0f), std::log(3.0f), std::log(5.0f), std::log(5.0f)};
+  float o[3], lse[3];
+  mpx::on_host::attention_forward(s, o, lse, q, k, v, nullptr, {weight, buckets});
+  CHECK(buckets(1) == 3);
+  CHECK(o[0] == Approx(2.0 / (2 + 5 + 5)));
+  CHECK(o[1] == Approx(3.0 / (3 + 2 + 5)));
+  CHECK(o[2] == Approx(3.0 / (3 + 3 + 2)));
+  CHECK(lse[1] == Approx(std::log(10.0)));
+}
+
+TEST_CASE("a bias's gradient is added to what is there", "[host][attention]") {
+  problem<double> p({1, 2, 5, 5, 3, false, {}, 8, 4});
+  p.forward(nullptr);
+  p.backward(nullptr);
+  auto const once = p.d_bias;
+  p.backward(nullptr);
+  for (std::size_t i = 0; i < once.size(); ++i) CHECK(p.d_bias[i] == Approx(2 * once[i]));
+  CHECK(std::any_of(once.begin(), once.end(), [](double x) { return x != 0; }));
 }
 
 TEST_CASE("attention in f32 is within 2e-6 of f64", "[host][attention]") { check_against_f64<float>(2e-6); }
@@ -266,8 +313,8 @@ TEST_CASE("a sequence of length 0 attends to nothing and gets no gradient", "[ho
 }
 
 TEST_CASE("attention gives the same bits again, and for a sequence alone as in company", "[host][attention]") {
-  sizes const together{2, 2, 130, 130, 40, true};
-  sizes const alone{1, 2, 130, 130, 40, true};
+  sizes const together{2, 2, 130, 130, 40, true, {}, 32, 128};
+  sizes const alone{1, 2, 130, 130, 40, true, {}, 32, 128};
   problem<float> p(together), first(alone);
   p.forward(nullptr);
   p.backward(nullptr);
@@ -279,6 +326,7 @@ TEST_CASE("attention gives the same bits again, and for a sequence alone as in c
   CHECK(same_bits(p.dq, once.dq));
   CHECK(same_bits(p.dk, once.dk));
   CHECK(same_bits(p.dv, once.dv));
+  CHECK(same_bits(p.d_bias, once.d_bias));
 
   first.forward(nullptr);  // its operands are the first sequence's
   first.backward(nullptr);

@@ -1,9 +1,7 @@
 #include <mpx_test.hpp>
 
-#include <chrono>
 #include <cstddef>
 #include <cstdint>
-#include <thread>
 #include <vector>
 
 #include <mpx/backend/concepts.hpp>
@@ -58,21 +56,6 @@ TEST_CASE("a machine's attention over one key is that key's value", "[host][mach
   CHECK(dv[0] == 1.0f);
   CHECK(dq[0] == 0.0f);
   CHECK(dk[0] == 0.0f);
-}
-
-TEST_CASE("sum_pair gives both sides the bits that a group of two gives its ranks", "[host][machine]") {
-  std::vector<float> a{1.0f, 2.5f, 0x1p24f}, b{0x1p-24f, 0.5f, 1.0f};
-  auto x = a, y = b;
-  mpx::on_host::group g("tied", 2, std::chrono::seconds(10));
-  std::thread other([&] { g.all_reduce(1, y.data(), y.size()); });
-  g.all_reduce(0, x.data(), x.size());
-  other.join();
-  mpx::on_host::machine m;
-  m.sum_pair(a.data(), b.data(), a.size());
-  CHECK(a == std::vector<float>{1.0f, 3.0f, 0x1p24f});
-  CHECK(b == a);
-  CHECK(x == a);
-  CHECK(y == a);
 }
 
 TEST_CASE("widen keeps values, fill_ids repeats one", "[host][machine]") {

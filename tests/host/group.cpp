@@ -1,8 +1,10 @@
 #include <mpx_test.hpp>
 
+#include <algorithm>
 #include <atomic>
 #include <chrono>
 #include <cstddef>
+#include <span>
 #include <string>
 #include <thread>
 #include <vector>
@@ -55,6 +57,50 @@ TEST_CASE("all_reduce gives every rank the sum in rank order, bit for bit", "[ho
     expected.back() = 6.0f;
     for (auto const& d : data) CHECK(d == expected);
   }
+}
+
+TEST_CASE("all_reduce adds summands in the order of their places, whoever brings them", "[host][group]") {
+  // (e + e) + 1 = 1 + 2^-23, but 1 + e + e = 1 in f32. Rank 1 brings the first and the last, the last one first.
+  float const parts[3] = {0x1p-24f, 0x1p-24f, 1.0f};
+  for (std::size_t const n : {1u, 17u, 300u, 5000u}) {
+    std::vector<std::vector<float>> data;
+    for (float const part : parts) data.emplace_back(n, part);
+    std::vector<std::vector<mpx::summand<float>>> const brought[] = {
+        {{{data[1].data(), 1}}, {{data[2].data(), 2}, {data[0].data(), 0}}},
+        {{}, {{data[0].data(), 0}, {data[1].data(), 1}, {data[2].data(), 2}}},
+        {{{data[2].data(), 2}, {data[1].data(), 1}, {data[0].data(), 0}}}};
+    for (auto const& ranks : brought) {
+      for (std::size_t i = 0; i < 3; ++i) std::fill(data[i].begin(), data[i].end(), parts[i]);
+      int const size = static_cast<int>(ranks.size());
+      group g("tied", size, 10s, 3);
+      on_ranks(size, [&](int rank) {
+        g.all_reduce(rank, std::span<mpx::summand<float> const>(ranks[static_cast<std::size_t>(rank)]), n);
+      });
+      for (auto const& d : data) CHECK(d == std::vector<float>(n, 1.0f + 0x1p-23f));
+    }
+  }
+}
+
+TEST_CASE("an all_reduce without one of its summands, or with one too many, is an error", "[host][group]") {
+  group g("tied", 1, 10s, 2);
+  float one = 1, two = 2;
+  mpx::summand<float> const parts[] = {{&one, 0}, {&two, 1}, {&two, 2}};
+  auto const message = [&](std::size_t first, std::size_t count) -> std::string {
+    try {
+      g.all_reduce(0, std::span<mpx::summand<float> const>(parts + first, count), 1);
+    } catch (mpx::error const& e) {
+      g.open();
+      return e.what();
+    }
+    return "none";
+  };
+  CHECK(message(0, 1) == "all_reduce without one of its summands (tied): expected 2 summands, got none at place 1");
+  CHECK(message(1, 1) == "all_reduce without one of its summands (tied): expected 2 summands, got none at place 0");
+  CHECK(message(0, 3) == "all_reduce with a summand too many (tied): expected 2 summands, got one at place 2");
+  CHECK((one == 1 && two == 2));
+  CHECK(message(0, 2) == "none");
+  CHECK((one == 3 && two == 3));
+  CHECK(message(0, 1) == "all_reduce without one of its summands (tied): expected 2 summands, got none at place 1");
 }
 
 TEST_CASE("all_reduce repeats, in f64 and over no elements too", "[host][group]") {

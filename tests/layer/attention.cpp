@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <cstddef>
+#include <type_traits>
 #include <vector>
 
 #include "laws/layer.hpp"
@@ -17,6 +18,33 @@ using across = mpx::sequential<
                  mpx::gives_as<"memory", mpx::layer_norm<8, mpx::axis::source>>>,
     mpx::section<"decoder", mpx::token_embedding<13, 8, "inputs">, mpx::cross_attention<8, 2>,
                  mpx::residual<mpx::cross_attention<8, 1>>, mpx::language_head<8, 13>, mpx::cross_entropy<13>>>;
+
+// Heads whose columns do not add up to the width: 2 of 3, 3 of 5 and 3 of 4 columns beside a width of 8.
+using xavier = mpx::init::xavier_uniform;
+using narrow = test::tiny<mpx::self_attention<8, 2, true, mpx::axis::target, xavier, xavier, mpx::head_width<3>>>;
+using wide = mpx::sequential<
+    mpx::section<"encoder", mpx::token_embedding<11, 8, "source", mpx::axis::source>,
+                 mpx::gives_as<"memory", mpx::self_attention<8, 3, false, mpx::axis::source, xavier, xavier,
+                                                             mpx::head_width<5>, mpx::unbiased>>>,
+    mpx::section<"decoder", mpx::token_embedding<13, 8, "inputs">,
+                 mpx::cross_attention<8, 3, xavier, mpx::unbiased, mpx::head_width<4>>, mpx::language_head<8, 13>,
+                 mpx::cross_entropy<13>>>;
+
+// Scores with a bias by distance, divided by sqrt(D) or not.
+template <bool Causal, class... Options>
+using by_distance = mpx::self_attention<8, 2, Causal, mpx::axis::target, xavier, xavier, Options...>;
+using shared = mpx::sequential<
+    mpx::token_embedding<13, 8, "inputs">,
+    mpx::section<"first", by_distance<true, mpx::unbiased, mpx::unscaled, mpx::relative_bias<4, 3>>>,
+    by_distance<true, mpx::shared_relative_bias<"first.attention.relative.weight", 4, 3>>, mpx::language_head<8, 13>,
+    mpx::cross_entropy<13>>;
+
+// Said or divided, it is the same layer.
+using divided = mpx::self_attention<12, 3, true>;
+using said = mpx::self_attention<12, 3, true, mpx::axis::target, xavier, xavier, mpx::head_width<4>>;
+static_assert(std::is_same_v<divided::parameters, said::parameters> && said::inner == 12);
+static_assert(mpx::footprint<mpx::self_attention<8, 3, true, mpx::axis::target, xavier, xavier, mpx::unbiased,
+                                                 mpx::head_width<128>>>::parameters == 4 * 8 * 3 * 128);
 
 /// Replaces every id of a column behind its sequence's length.
 void change_padding(mpx::batch& batch, char const* ids, char const* lengths) {
@@ -54,6 +82,32 @@ TEST_CASE("the gradients of an encoder and of cross-attention to it are the cent
           "[layer][attention]") {
   test::gradients_match<across>(test::tiny_batch());
   test::f32_follows_f64<across>(test::tiny_batch());
+}
+
+TEST_CASE("the gradients of heads apart from the width are the central differences, with biases and without",
+          "[layer][attention]") {
+  test::gradients_match<narrow>(test::tiny_batch());
+  test::gradients_match<wide>(test::tiny_batch());
+  test::f32_follows_f64<wide>(test::tiny_batch());
+}
+
+TEST_CASE("the gradients of attention with a bias by distance are the central differences", "[layer][attention]") {
+  test::gradients_match<test::tiny<by_distance<true, mpx::relative_bias<>>>>(test::tiny_batch());
+  test::gradients_match<test::tiny<by_distance<false, mpx::relative_bias<8, 5>, mpx::unscaled>>>(test::tiny_batch());
+  test::f32_follows_f64<test::tiny<by_distance<false, mpx::relative_bias<8, 5>, mpx::unscaled>>>(test::tiny_batch());
+}
+
+TEST_CASE("a bias by distance that two layers share has the gradient of both", "[layer][attention]") {
+  test::gradients_match<shared>(test::tiny_batch());
+  test::gradients_match<shared, mpx::place_evenly<2>, 2>(test::tiny_batch());
+}
+
+TEST_CASE("queries of unscaled attention begin smaller by sqrt(D), keys and values as ever", "[layer][attention]") {
+  mpx::trainer<test::tiny<by_distance<true>>, test::still_recipe<test::f64_only>> scaled;
+  mpx::trainer<test::tiny<by_distance<true, mpx::unscaled>>, test::still_recipe<test::f64_only>> unscaled;
+  auto const before = scaled.parameter("attention.qkv.weight"), after = unscaled.parameter("attention.qkv.weight");
+  for (std::size_t i = 0; i < before.size(); ++i)
+    CHECK(after[i] == Approx(i < 8 * 8 ? before[i] / 2 : before[i]));  // heads of 4 columns
 }
 
 TEST_CASE("a causal model's logits do not see later tokens", "[layer][attention]") {

@@ -1,5 +1,6 @@
 // The plan's FLOPs are the run's FLOPs: a machine that counts what its products are asked for.
 #include <atomic>
+#include <type_traits>
 
 #include <mpx/mpx.hpp>
 
@@ -25,10 +26,12 @@ class counting_machine : public mpx::on_host::machine {
     machine::gemm(s, a, b, c, bias);
   }
   template <class T>
-  void attention_forward(mpx::attention_shape const& s, T* o, mpx::accumulator_t<T>* lse, T const* q, T const* k, T const* v,
-                         std::int32_t const* lengths) {
-    count(attention_flops, 4.0 * static_cast<double>(s.sequences * s.heads * s.query_tokens * s.key_tokens * s.head_width));
-    machine::attention_forward(s, o, lse, q, k, v, lengths);
+  void attention_forward(mpx::attention_shape const& s, T* o, mpx::accumulator_t<T>* lse, T const* q, T const* k,
+                         T const* v, std::int32_t const* lengths,
+                         mpx::score_bias<std::type_identity_t<T>> const& bias = {}) {
+    std::size_t const products = s.sequences * s.heads * s.query_tokens * s.key_tokens * s.head_width;
+    count(attention_flops, 4.0 * static_cast<double>(products));
+    machine::attention_forward(s, o, lse, q, k, v, lengths, bias);
   }
 };
 

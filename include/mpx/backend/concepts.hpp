@@ -47,19 +47,21 @@ concept channel =
                 "receive(to, bytes), open(), abort(), messages() and bytes_sent()",
                 C>();
 
-/// Ranks that meet, and sum their buffers in rank order.
+/// Ranks that meet, and sum their buffers in the order of their places, whoever brings them.
 template <class G>
 concept group =
     (std::constructible_from<G, std::string, int, std::chrono::milliseconds> &&
-     requires(G& one, int rank, float* data, double* exact, std::size_t n) {
+     std::constructible_from<G, std::string, int, std::chrono::milliseconds, std::size_t> &&
+     requires(G& one, int rank, std::span<summand<float> const> data, std::span<summand<double> const> exact,
+              std::size_t n) {
        one.barrier(rank);
        one.all_reduce(rank, data, n);
        one.all_reduce(rank, exact, n);
        one.open();
        one.abort();
      }) ||
-    unsatisfied<"a group is made from (name, ranks, deadline) and offers barrier(rank), all_reduce(rank, data, n), "
-                "open() and abort()",
+    unsatisfied<"a group is made from (name, ranks, deadline) or (name, ranks, deadline, summands) and offers "
+                "barrier(rank), all_reduce(rank, span<summand<A> const>, n), open() and abort()",
                 G>();
 
 /// Matrix products into T and into its accumulator.
@@ -77,9 +79,9 @@ concept multiplies =
 template <class M, class T>
 concept attends =
     requires(M& m, attention_shape s, T const* in, T* out, accumulator_t<T> const* kept, accumulator_t<T>* sum,
-             std::int32_t const* lengths) {
-      m.attention_forward(s, out, sum, in, in, in, lengths);
-      m.attention_backward(s, out, out, out, sum, sum, in, in, kept, in, in, in, lengths);
+             std::int32_t const* lengths, score_bias<T> bias) {
+      m.attention_forward(s, out, sum, in, in, in, lengths, bias);
+      m.attention_backward(s, out, out, out, sum, sum, in, in, kept, in, in, in, lengths, bias, sum);
     } ||
     unsatisfied<"a machine offers attention_forward and attention_backward over an attention_shape", M, T>();
 
@@ -138,7 +140,6 @@ concept reduces =
     requires(M& m, T const* in, T* out, accumulator_t<T> const* wide, accumulator_t<T>* sum, accumulator_t<T> factor,
              std::int32_t const* ids, std::size_t n) {
       m.column_sum(sum, in, n, n);
-      m.sum_pair(sum, sum, n);
       m.cross_entropy(sum, out, ids, n, n, factor, factor, true);
       m.row_maxima(sum, in, n, n);
       m.cross_entropy_sums(sum, in, wide, ids, n, id_slice{});
@@ -146,7 +147,7 @@ concept reduces =
       { m.sum_of_squares(wide, n) } -> std::same_as<accumulator_t<T>>;
       { m.workspace_bytes() } -> std::same_as<std::size_t>;
     } ||
-    unsatisfied<"a machine offers column_sum, sum_pair, cross_entropy, row_maxima, cross_entropy_sums, cross_entropy_slice, "
+    unsatisfied<"a machine offers column_sum, cross_entropy, row_maxima, cross_entropy_sums, cross_entropy_slice, "
                 "sum_of_squares and workspace_bytes", M, T>();
 
 namespace detail {

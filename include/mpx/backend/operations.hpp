@@ -5,6 +5,8 @@
 #include <cstddef>
 #include <cstdint>
 
+#include <mpx/core/relative_buckets.hpp>
+
 namespace mpx {
 
 /// c[m,n] = (accumulate ? c : 0) + op(a)[m,k] op(b)[k,n] + bias[n]
@@ -20,7 +22,7 @@ struct gemm_shape {
   friend constexpr bool operator==(gemm_shape const&, gemm_shape const&) = default;
 };
 
-/// o = softmax(q k^T / sqrt(D)) v for each sequence and head, D = head_width.
+/// o = softmax(q k^T / sqrt(D)) v for each sequence and head, D = head_width; softmax(q k^T) v when not `scaled`.
 /// Shapes  q: [sequences, query_tokens] rows of query_stride elements, k and v: [sequences, key_tokens] rows of
 ///         key_stride elements, o: [sequences, query_tokens, heads*D]; head h of a row begins at column h*D
 /// Units   strides in elements from one token to the next
@@ -33,8 +35,17 @@ struct attention_shape {
   std::size_t query_stride = 0;
   std::size_t key_stride = 0;
   bool causal = false;  ///< query token i sees key tokens 0 to i
+  bool scaled = true;   ///< scores are divided by sqrt(D)
 
   friend constexpr bool operator==(attention_shape const&, attention_shape const&) = default;
+};
+
+/// What is added to the score of a query and a key before the softmax: weight[buckets(key - query), head].
+/// Shapes  weight: [buckets.count(), heads], or null: nothing is added
+template <class T>
+struct score_bias {
+  T const* weight = nullptr;
+  relative_buckets buckets{};
 };
 
 /// Columns 2i and 2i + 1 of each head are turned by the angle t base^(-2i / head_width) of their token t, or back.
@@ -56,6 +67,13 @@ struct rotary_shape {
 struct id_slice {
   std::size_t first = 0;
   std::size_t count = static_cast<std::size_t>(-1);
+};
+
+/// One of the buffers that an all_reduce adds up, and its place in the sum.
+template <class A>
+struct summand {
+  A* data = nullptr;
+  std::size_t place = 0;
 };
 
 /// Which random words a dropout draws: philox({channel / 4, token, first_sequence + sequence, step}, key)[channel % 4],

@@ -11,6 +11,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <string>
+#include <type_traits>
 
 #include <mpx/backend/operations.hpp>
 #include <mpx/config/config.hpp>
@@ -96,6 +97,22 @@ MPX_INLINE void store(T* to, std::size_t stride, A const* tile, std::size_t tile
   }
 }
 
+template <class A>
+[[nodiscard]] A score_factor(attention_shape const& s) {
+  return s.scaled ? A(1) / std::sqrt(static_cast<A>(s.head_width)) : A(1);
+}
+
+/// near[i] = bias(first + i * step, head), i < n: what a block of scores gains, by distance.
+/// Shapes  near: [n]
+template <class T, class A = accumulator_t<T>>
+MPX_INLINE void load_bias(A* near, score_bias<T> const& bias, std::size_t heads, std::size_t head, std::int64_t first,
+                          std::int64_t step, std::size_t n) {
+  for (std::size_t i = 0; i < n; ++i) {
+    std::size_t const bucket = bias.buckets(first + static_cast<std::int64_t>(i) * step);
+    near[i] = static_cast<A>(bias.weight[bucket * heads + head]);
+  }
+}
+
 template <class T>
 MPX_INLINE void store_zeros(T* to, std::size_t stride, std::size_t rows, std::size_t width) {
   for (std::size_t r = 0; r < rows; ++r) std::fill(to + r * stride, to + r * stride + width, T(0.0f));
@@ -112,6 +129,7 @@ struct forward_tiles {
   alignas(64) A largest[query_block];                  ///< score so far
   alignas(64) A sum[query_block];                      ///< of exponentials so far
   alignas(64) A shrink[query_block];                   ///< what a larger score makes of earlier exponentials
+  alignas(64) A near[key_block + query_block];         ///< bias by distance, of the last key to the first query first
 };
 
 /// p = exp(score - largest), and what `largest` and `sum` become with this block of keys
@@ -150,7 +168,7 @@ MPX_KERNEL void online_softmax(forward_tiles<A>& t, std::size_t keys, std::size_
 
 }  // namespace detail
 
-/// o = softmax(q k^T / sqrt(D)) v; lse = log of the sum of exponentials, which the backward starts from.
+/// o = softmax(q k^T / sqrt(D) + bias) v; lse = log of the sum of exponentials, which the backward starts from.
 /// Shapes  q: [sequences, query_tokens] rows of query_stride, k, v: [sequences, key_tokens] rows of key_stride,
 ///         o: [sequences, query_tokens, heads*D], lse: [sequences, query_tokens, heads], lengths: [sequences] or none
 /// Types   q, k, v, o: T; lse and everything in between: A
@@ -158,12 +176,13 @@ MPX_KERNEL void online_softmax(forward_tiles<A>& t, std::size_t keys, std::size_
 /// A query without any allowed key gives o = 0 and lse = 0.
 template <class T, class A = accumulator_t<T>>
 MPX_KERNEL void attention_forward(attention_shape const& s, T* o, A* lse, T const* q, T const* k, T const* v,
-                                  std::int32_t const* lengths) {
+                                  std::int32_t const* lengths,
+                                  score_bias<std::type_identity_t<T>> const& bias = {}) {
   using namespace detail;
   check_head_width(s);
   std::size_t const width = s.head_width, wide = padded(width, tile_width);
   std::size_t const o_stride = s.heads * width;
-  A const scale = A(1) / std::sqrt(static_cast<A>(width));
+  A const scale = score_factor<A>(s);
   forward_tiles<A> t;
 
   for (std::size_t b = 0; b < s.sequences; ++b) {
@@ -191,6 +210,16 @@ MPX_KERNEL void attention_forward(attention_shape const& s, T* o, A* lse, T cons
           load(t.k, k + from, s.key_stride, keys, width, A(1));
           load(t.v, v + from, s.key_stride, keys, width, A(1));
           tile_multiply<A>(t.p, high, {t.k, wide, 1}, {t.q, high, 1}, padded(keys, tile_height), high, width, false);
+          if (bias.weight != nullptr) {
+            std::int64_t const farthest = static_cast<std::int64_t>(k0 + keys - 1) - static_cast<std::int64_t>(q0);
+            load_bias(t.near, bias, s.heads, h, farthest, -1, keys - 1 + high);
+            for (std::size_t j = 0; j < keys; ++j) {
+              A* const p = t.p + j * high;
+              A const* const near = t.near + (keys - 1 - j);
+              MPX_SIMD
+              for (std::size_t x = 0; x < high; ++x) p[x] += near[x];
+            }
+          }
           if (s.causal)
             for (std::size_t j = q0 < k0 ? 0 : q0 - k0 + 1; j < keys; ++j)  // queries before key k0 + j
               std::fill(t.p + j * high, t.p + j * high + std::min(k0 + j - q0, high), A(no_score));
@@ -228,7 +257,28 @@ struct backward_tiles {
   alignas(64) A dq[backward_query_block * most_head_width];   ///< [queries, D]
   alignas(64) A p[backward_query_block * key_block];         ///< [queries, keys]
   alignas(64) A ds[backward_query_block * key_block];        ///< [queries, keys]: first of p, then of the scores
+  alignas(64) A near[backward_query_block + key_block];      ///< bias by distance, of first key to last query first
+  alignas(64) A d_near[backward_query_block + key_block];    ///< its gradient
 };
+
+/// d_bias[bucket of i, head] += the scores' gradients at distance first + i, i < rows - 1 + keys. Queries are added in
+/// ascending order, and then distances.
+/// Shapes  ds: [rows, high], t.d_near: [rows - 1 + keys]
+template <class T, class A = accumulator_t<T>>
+MPX_INLINE void add_bias_gradient(A* d_bias, backward_tiles<A>& t, score_bias<T> const& bias, std::size_t heads,
+                                  std::size_t head, std::int64_t first, std::size_t rows, std::size_t keys,
+                                  std::size_t high) {
+  std::size_t const n = rows - 1 + keys;
+  std::fill(t.d_near, t.d_near + n, A(0));
+  for (std::size_t i = 0; i < rows; ++i) {
+    A* const near = t.d_near + (rows - 1 - i);
+    A const* const ds = t.ds + i * high;
+    MPX_SIMD
+    for (std::size_t x = 0; x < keys; ++x) near[x] += ds[x];
+  }
+  for (std::size_t i = 0; i < n; ++i)
+    d_bias[bias.buckets(first + static_cast<std::int64_t>(i)) * heads + head] += t.d_near[i];
+}
 
 /// p = exp(score - lse), ds = p (dp - delta), for one row of queries; 0 for keys beyond `seen`
 /// Shapes  p, ds: [high]
@@ -250,18 +300,21 @@ MPX_INLINE void softmax_backward(A* p, A* ds, std::size_t seen, std::size_t high
 
 /// dq, dk, dv from d_o, with p recomputed from lse.
 ///   dv = p^T d_o, ds = p (d_o v^T - delta), dq = ds k / sqrt(D), dk = ds^T q / sqrt(D), delta = sum of d_o o
-/// Shapes  dq as q, dk and dv as k, d_o as o; delta: as lse; dq_sum: [sequences, query_tokens, heads*D]
-/// Types   dq_sum, delta: A, scratch; the rest as in the forward
+/// Where there is a bias, d_bias of a bucket gains the sum of its ds: sequences, blocks of keys, blocks of queries in
+/// order.
+/// Shapes  dq as q, dk and dv as k, d_o as o; delta: as lse; dq_sum: [sequences, query_tokens, heads*D]; d_bias as bias
+/// Types   dq_sum, delta: A, scratch; d_bias: A; the rest as in the forward
 /// Errors  throws mpx::error when D is above most_head_width
 template <class T, class A = accumulator_t<T>>
 MPX_KERNEL void attention_backward(attention_shape const& s, T* dq, T* dk, T* dv, A* dq_sum, A* delta, T const* d_o,
                                    T const* o, A const* lse, T const* q, T const* k, T const* v,
-                                   std::int32_t const* lengths) {
+                                   std::int32_t const* lengths, score_bias<std::type_identity_t<T>> const& bias = {},
+                                   A* d_bias = nullptr) {
   using namespace detail;
   check_head_width(s);
   std::size_t const width = s.head_width, wide = padded(width, tile_width);
   std::size_t const o_stride = s.heads * width;
-  A const scale = A(1) / std::sqrt(static_cast<A>(width));
+  A const scale = score_factor<A>(s);
   backward_tiles<A> t;
 
   for (std::size_t b = 0; b < s.sequences; ++b) {
@@ -300,11 +353,23 @@ MPX_KERNEL void attention_backward(attention_shape const& s, T* dq, T* dk, T* dv
           load(t.d_o, d_o_head + q0 * o_stride, o_stride, rows, width, A(1));
           tile_multiply<A>(t.p, high, {t.q, wide, 1}, {t.k_transposed, high, 1}, padded_rows, high, width, false);
           tile_multiply<A>(t.ds, high, {t.d_o, wide, 1}, {t.v_transposed, high, 1}, padded_rows, high, width, false);
+          // of the block's first key to its last query
+          std::int64_t const nearest = static_cast<std::int64_t>(k0) - static_cast<std::int64_t>(q0 + rows - 1);
+          if (bias.weight != nullptr) {
+            load_bias(t.near, bias, s.heads, h, nearest, 1, rows - 1 + high);
+            for (std::size_t i = 0; i < rows; ++i) {
+              A* const p = t.p + i * high;
+              A const* const near = t.near + (rows - 1 - i);
+              MPX_SIMD
+              for (std::size_t x = 0; x < high; ++x) p[x] += near[x];
+            }
+          }
           for (std::size_t i = 0; i < rows; ++i) {
             std::size_t const seen = s.causal ? std::min(keys, q0 + i + 1 - k0) : keys;
             std::size_t const at = (q0 + i) * s.heads;
             softmax_backward(t.p + i * high, t.ds + i * high, seen, high, lse_head[at], delta_head[at]);
           }
+          if (bias.weight != nullptr) add_bias_gradient(d_bias, t, bias, s.heads, h, nearest, rows, keys, high);
           tile_multiply<A>(t.dv, wide, {t.p, 1, high}, {t.d_o, wide, 1}, tall, wide, rows, q0 > first);
           tile_multiply<A>(t.dk, wide, {t.ds, 1, high}, {t.q, wide, 1}, tall, wide, rows, q0 > first);
           tile_multiply<A>(t.dq, wide, {t.ds, high, 1}, {t.k, wide, 1}, padded_rows, wide, keys, false);

@@ -2,37 +2,40 @@
 /// Threads that meet at a barrier and sum their buffers.
 #pragma once
 
+#include <algorithm>
 #include <chrono>
 #include <condition_variable>
 #include <cstddef>
 #include <cstdint>
 #include <mutex>
+#include <span>
 #include <string>
 #include <utility>
 #include <vector>
 
+#include <mpx/backend/operations.hpp>
 #include <mpx/config/config.hpp>
 #include <mpx/core/error.hpp>
 #include <mpx/host/channel.hpp>
 
 namespace mpx::on_host {
 
-/// sum[i] = part[0][i] + part[1][i] + ..., in rank order, written to every part.
-/// Shapes  parts: [ranks] pointers to n elements each
+/// sum[i] = part[0][i] + part[1][i] + ..., in this order, written to every part, for i from `begin` to `end`.
+/// Shapes  parts: [count] pointers to at least `end` elements each
 /// Types   every sum in A
 template <class A>
-MPX_KERNEL void sum_of_parts(void* const* parts, std::size_t ranks, std::size_t begin, std::size_t end) {
+MPX_KERNEL void sum_of_parts(void* const* parts, std::size_t count, std::size_t begin, std::size_t end) {
   constexpr std::size_t block = 256;
   A sum[block];
   for (; begin < end; begin += block) {
     std::size_t const n = end - begin < block ? end - begin : block;
-    for (std::size_t rank = 0; rank < ranks; ++rank) {
-      A const* const part = static_cast<A const*>(parts[rank]) + begin;
+    for (std::size_t p = 0; p < count; ++p) {
+      A const* const part = static_cast<A const*>(parts[p]) + begin;
       MPX_SIMD
-      for (std::size_t i = 0; i < n; ++i) sum[i] = rank == 0 ? part[i] : sum[i] + part[i];
+      for (std::size_t i = 0; i < n; ++i) sum[i] = p == 0 ? part[i] : sum[i] + part[i];
     }
-    for (std::size_t rank = 0; rank < ranks; ++rank) {
-      A* const part = static_cast<A*>(parts[rank]) + begin;
+    for (std::size_t p = 0; p < count; ++p) {
+      A* const part = static_cast<A*>(parts[p]) + begin;
       MPX_SIMD
       for (std::size_t i = 0; i < n; ++i) part[i] = sum[i];
     }
@@ -40,25 +43,29 @@ MPX_KERNEL void sum_of_parts(void* const* parts, std::size_t ranks, std::size_t 
 }
 
 /// N threads that take part in the same collectives in the same order.
-/// Errors  throws mpx::error when a rank waits past the deadline, or when the ranks disagree on the number of elements;
-///         throws `aborted` in every rank after `abort()`
+/// Errors  throws mpx::error when a rank waits past the deadline, when the ranks disagree on the number of elements, or
+///         when a summand is missing; throws `aborted` in every rank after `abort()`
 class group {
  public:
   using clock = std::chrono::steady_clock;
 
-  /// `name` is how errors call this group, for example "tied weights".
-  group(std::string name, int ranks, clock::duration deadline)
+  /// `name` is how errors call this group, for example "tied weights". Each rank brings one summand to all_reduce, or
+  /// all of them together bring as many as `summands` says.
+  group(std::string name, int ranks, clock::duration deadline, std::size_t summands)
       : name_(std::move(name)),
-        parts_(static_cast<std::size_t>(ranks > 0 ? ranks : 0)),
-        counts_(parts_.size()),
+        parts_(summands),
+        counts_(static_cast<std::size_t>(ranks > 0 ? ranks : 0)),
         deadline_(deadline) {
     if (ranks <= 0) throw error({"a group without ranks", name_, "at least 1 rank", std::to_string(ranks)});
   }
 
+  group(std::string name, int ranks, clock::duration deadline)
+      : group(std::move(name), ranks, deadline, static_cast<std::size_t>(ranks > 0 ? ranks : 0)) {}
+
   group(group const&) = delete;
   group& operator=(group const&) = delete;
 
-  [[nodiscard]] int size() const noexcept { return static_cast<int>(parts_.size()); }
+  [[nodiscard]] int size() const noexcept { return static_cast<int>(counts_.size()); }
 
   /// Returns when every rank has called it.
   void barrier(int rank) {
@@ -66,15 +73,29 @@ class group {
     meet(lock, rank, "barrier");
   }
 
-  /// Every rank's data becomes the sum over all ranks, bit for bit the same everywhere.
+  /// Every rank's data becomes the sum over all ranks, in rank order, bit for bit the same everywhere.
   /// Shapes  data: [n], on each rank
   template <class A>
   void all_reduce(int rank, A* data, std::size_t n) {
-    auto const mine = static_cast<std::size_t>(rank);
+    summand<A> const mine{data, static_cast<std::size_t>(rank)};
+    all_reduce(rank, std::span<summand<A> const>(&mine, 1), n);
+  }
+
+  /// Every summand becomes the sum over all of them, in the order of their places, bit for bit the same whoever brings
+  /// which.
+  /// Shapes  data of each: [n]
+  template <class A>
+  void all_reduce(int rank, std::span<summand<A> const> mine, std::size_t n) {
+    auto const number = static_cast<std::size_t>(rank);
     {
       std::unique_lock lock(mutex_);
-      parts_[mine] = data;
-      counts_[mine] = n;
+      counts_[number] = n;
+      for (auto const& one : mine) {
+        if (one.place >= parts_.size())
+          throw error({"all_reduce with a summand too many", name_, std::to_string(parts_.size()) + " summands",
+                       "one at place " + std::to_string(one.place)});
+        parts_[one.place] = one.data;
+      }
       meet(lock, rank, "all_reduce");
       for (std::size_t other = 0; other < counts_.size(); ++other) {
         if (counts_[other] != n) {
@@ -82,15 +103,20 @@ class group {
                        of_rank(static_cast<int>(other)) + std::to_string(counts_[other])});
         }
       }
+      for (std::size_t place = 0; place < parts_.size(); ++place)
+        if (parts_[place] == nullptr && n > 0)
+          throw error({"all_reduce without one of its summands", name_, std::to_string(parts_.size()) + " summands",
+                       "none at place " + std::to_string(place)});
     }
     // Each rank sums its own share, a whole number of cache lines, and hands the result to all.
     std::size_t const line = 64 / sizeof(A);
-    std::size_t const share = ((n + parts_.size() - 1) / parts_.size() + line - 1) / line * line;
-    std::size_t const begin = mine * share < n ? mine * share : n;
+    std::size_t const share = ((n + counts_.size() - 1) / counts_.size() + line - 1) / line * line;
+    std::size_t const begin = number * share < n ? number * share : n;
     std::size_t const end = begin + share < n ? begin + share : n;
     sum_of_parts<A>(parts_.data(), parts_.size(), begin, end);
     std::unique_lock lock(mutex_);
     meet(lock, rank, "all_reduce");
+    for (auto const& one : mine) parts_[one.place] = nullptr;
   }
 
   /// Forgets an abort and a half-met barrier. Only while no rank is inside.
@@ -98,6 +124,7 @@ class group {
     std::scoped_lock const lock(mutex_);
     aborted_ = false;
     arrived_ = 0;
+    std::fill(parts_.begin(), parts_.end(), nullptr);
   }
 
   /// Wakes all ranks; each throws `aborted`, now and in every later call until `open()`.
@@ -114,7 +141,7 @@ class group {
 
   void meet(std::unique_lock<std::mutex>& lock, int rank, char const* what) {
     if (aborted_) throw aborted(name_);
-    if (++arrived_ == parts_.size()) {
+    if (++arrived_ == counts_.size()) {
       arrived_ = 0;
       ++meetings_;
       all_arrived_.notify_all();
@@ -127,7 +154,7 @@ class group {
     if (aborted_) throw aborted(name_);
     if (!in_time) {
       auto const waited = std::chrono::duration_cast<std::chrono::milliseconds>(deadline_).count();
-      auto const there = std::to_string(arrived_--) + " of " + std::to_string(parts_.size());
+      auto const there = std::to_string(arrived_--) + " of " + std::to_string(counts_.size());
       throw error({.what = std::string(what) + ": rank " + std::to_string(rank) + " waits past the deadline",
                    .where = name_,
                    .expected = "all ranks within " + std::to_string(waited) + " ms",
@@ -136,8 +163,8 @@ class group {
   }
 
   std::string const name_;
-  std::vector<void*> parts_;          ///< each rank's buffer of the collective under way
-  std::vector<std::size_t> counts_;   ///< and its elements
+  std::vector<void*> parts_;         ///< the summands of the collective under way, by place
+  std::vector<std::size_t> counts_;  ///< the elements that each rank brings
   clock::duration const deadline_;
 
   std::mutex mutex_;

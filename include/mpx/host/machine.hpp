@@ -5,13 +5,13 @@
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
+#include <type_traits>
 
 #include <mpx/backend/operations.hpp>
 #include <mpx/core/device.hpp>
 #include <mpx/core/dtype.hpp>
 #include <mpx/host/attention.hpp>
 #include <mpx/host/gemm.hpp>
-#include <mpx/host/group.hpp>
 #include <mpx/host/rows.hpp>
 
 namespace mpx::on_host {
@@ -29,27 +29,20 @@ class machine : public row_operations {
     multiply_(s, a, b, c, bias);
   }
 
-  /// o = softmax(q k^T / sqrt(D)) v; see host/attention.hpp.
+  /// o = softmax(q k^T / sqrt(D) + bias) v; see host/attention.hpp.
   template <class T>
   void attention_forward(attention_shape const& s, T* o, accumulator_t<T>* lse, T const* q, T const* k, T const* v,
-                         std::int32_t const* lengths) {
-    on_host::attention_forward(s, o, lse, q, k, v, lengths);
+                         std::int32_t const* lengths, score_bias<std::type_identity_t<T>> const& bias = {}) {
+    on_host::attention_forward(s, o, lse, q, k, v, lengths, bias);
   }
 
-  /// dq, dk, dv from d_o; see host/attention.hpp.
+  /// dq, dk, dv from d_o, and what is added to the bias's gradient; see host/attention.hpp.
   template <class T>
   void attention_backward(attention_shape const& s, T* dq, T* dk, T* dv, accumulator_t<T>* dq_sum,
                           accumulator_t<T>* delta, T const* d_o, T const* o, accumulator_t<T> const* lse, T const* q,
-                          T const* k, T const* v, std::int32_t const* lengths) {
-    on_host::attention_backward(s, dq, dk, dv, dq_sum, delta, d_o, o, lse, q, k, v, lengths);
-  }
-
-  /// Both become a[i] + b[i]: the same bits as a group of two ranks gives.
-  /// Shapes  a, b: [n]
-  template <class A>
-  void sum_pair(A* a, A* b, std::size_t n) {
-    void* const parts[] = {a, b};
-    sum_of_parts<A>(parts, 2, 0, n);
+                          T const* k, T const* v, std::int32_t const* lengths,
+                          score_bias<std::type_identity_t<T>> const& bias = {}, accumulator_t<T>* d_bias = nullptr) {
+    on_host::attention_backward(s, dq, dk, dv, dq_sum, delta, d_o, o, lse, q, k, v, lengths, bias, d_bias);
   }
 
   /// to[i] = float(from[i])

@@ -228,7 +228,7 @@ auto scaled_of(C const&, T* y, X) {
 
 /// Attention of heads of q and of k and v, which lie alike.
 template <class C, class T, view Q, view KV>
-auto heads_of(C const&, T* o, Q, KV) {
+auto attended_of(C const&, T* o, Q, KV) {
   static_cast<void>(sizeof(detail::head_layouts<Q::mesh_layout>));
   static_cast<void>(sizeof(detail::sum_layouts<Q::mesh_layout, KV::mesh_layout>));
   require_same_memory<C, Q, KV>();
@@ -250,6 +250,15 @@ auto look_up_of(C const&, T* y, Table) {
   static_cast<void>(sizeof(detail::lookup_layouts<ids, Table::mesh_layout>));
   require_same_memory<C, Table>();
   return view_over<over_mesh(layouts::lookup, ids, Table::mesh_layout), Table::where>(y);
+}
+
+/// Scores that gain a table's rows, by the distance between two tokens: heads and table lie alike.
+template <view Heads, view Table>
+auto* score_bias_of(Heads, Table table) {
+  constexpr layout ids = activation_layout(spread::invariant);
+  static_cast<void>(sizeof(
+      detail::sum_layouts<Heads::mesh_layout, over_mesh(layouts::lookup, ids, Table::mesh_layout)>));
+  return table.data;
 }
 
 /// Where the gradient of a table of rows is added up, if the layouts say so.

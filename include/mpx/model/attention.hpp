@@ -6,6 +6,7 @@
 #include <cstddef>
 #include <type_traits>
 
+#include <mpx/core/relative_buckets.hpp>
 #include <mpx/model/layer.hpp>
 #include <mpx/model/options.hpp>
 
@@ -25,18 +26,103 @@ struct no_rotary {
   static constexpr bool turns = false;
 };
 
+/// Attention adds relative.weight[bucket(key - query), head] to each score; see core/relative_buckets.hpp.
+/// Shapes  relative.weight: [Buckets, H]
+/// Source  Raffel et al. 2019, arXiv:1910.10683, section 2.1
+template <std::size_t Buckets = 32, std::size_t MostDistance = 128>
+struct relative_bias {
+  static constexpr bool turns = false;
+  static constexpr std::size_t buckets = Buckets;
+  static constexpr std::size_t most_distance = MostDistance;
+  template <std::size_t C, std::size_t H>
+  using weight = parameter<"relative.weight", shape<Buckets, H>, init::one_over<C>, over_tensor<spread::sharded_1>>;
+};
+
+/// The same with the weight of the layer that owns it, named in full: "layers.0.attention.relative.weight".
+template <fixed_string Owner, std::size_t Buckets = 32, std::size_t MostDistance = 128>
+struct shared_relative_bias : relative_bias<Buckets, MostDistance> {
+  template <std::size_t C, std::size_t H>
+  using weight = tied_parameter<"relative.weight", shape<Buckets, H>, Owner, over_tensor<spread::sharded_1>>;
+};
+
+/// Scores are q k^T, not divided by sqrt(D); instead the weights of q begin smaller by that factor.
+struct unscaled {};
+
 namespace detail {
 
-template <std::size_t C, std::size_t H, bool Turns>
+/// What an option says of positions.
+template <class T> concept positions = requires { T::turns; };
+template <class T> concept relative = requires { T::buckets; };
+
+template <class... Options>
+struct positions_among {
+  using type = no_rotary;
+};
+template <class First, class... Rest>
+struct positions_among<First, Rest...> : positions_among<Rest...> {};
+template <positions First, class... Rest>
+struct positions_among<First, Rest...> {
+  using type = First;
+};
+
+template <class T>
+inline constexpr bool projection_option =
+    std::is_same_v<T, biased> || std::is_same_v<T, unbiased> || std::is_same_v<T, unscaled> || is_option_v<head_width, T>;
+
+template <class... Options>
+struct self_attention_options {
+  static_assert(((projection_option<Options> || positions<Options>) && ...),
+                "mpx::self_attention requires each option to be biased, unbiased, unscaled, head_width<D>, rotary<>, "
+                "relative_bias<> or no_rotary");
+};
+template <class... Options>
+struct cross_attention_options {
+  static_assert((projection_option<Options> && ...),
+                "mpx::cross_attention requires each option to be biased, unbiased, unscaled or head_width<D>");
+};
+
+template <std::size_t Inner, std::size_t H, bool Turns>
 struct rotary_heads {
-  static_assert(!Turns || C / (H > 0 ? H : 1) % 2 == 0, "mpx::rotary requires heads to have an even number of columns");
+  static_assert(!Turns || Inner / (H > 0 ? H : 1) % 2 == 0,
+                "mpx::rotary requires heads to have an even number of columns");
+};
+
+template <std::size_t Buckets, std::size_t MostDistance>
+struct bias_buckets {
+  static_assert(Buckets % 2 == 0 && Buckets >= 4 && Buckets <= relative_buckets::most_buckets,
+                "mpx::relative_bias requires an even number of buckets, from 4 to 64");
+  static_assert(MostDistance > Buckets / 2 && MostDistance <= relative_buckets::farthest,
+                "mpx::relative_bias requires its distance to be more than half of its buckets, and at most 65535");
+};
+
+/// The parameters in Tuple, and the bias's weight where there is one.
+template <class Tuple, class Positions, std::size_t C, std::size_t H>
+struct with_bias {
+  using type = Tuple;
+};
+template <class... P, relative Positions, std::size_t C, std::size_t H>
+struct with_bias<boost::hana::tuple<P...>, Positions, C, H> {
+  using type = boost::hana::tuple<P..., typename Positions::template weight<C, H>>;
+  using checked = decltype(verdict_on<bias_buckets<Positions::buckets, Positions::most_distance>>());
 };
 
 template <std::size_t C, std::size_t H>
 struct attention_heads {
-  static constexpr bool divide = H > 0 && C % H == 0;
-  static_assert(divide, "mpx::attention requires its heads to divide its width");
-  static_assert(!divide || C / (H > 0 ? H : 1) <= most_head_width, "mpx::attention requires its heads to have at most 256 columns");
+  static_assert(H > 0 && C % H == 0, "mpx::attention requires its heads to divide its width");
+};
+template <std::size_t D>
+struct attention_head_width {
+  static_assert(D <= most_head_width, "mpx::attention requires its heads to have at most 256 columns");
+};
+
+/// The width of a head, said or divided; asks what must hold of it.
+template <std::size_t C, std::size_t H, class... Options>
+struct heads_of {
+  static constexpr std::size_t said = option_v<head_width, 0, Options...>;
+  static constexpr std::size_t width = said > 0 ? said : C / (H > 0 ? H : 1);
+  using divided = std::conditional_t<(said > 0 && H > 0), attention_heads<1, 1>, attention_heads<C, H>>;
+  using checked = decltype(verdict_on<divided>());
+  using fits = decltype(verdict_on<attention_head_width<width>>());
 };
 
 }  // namespace detail
@@ -44,18 +130,23 @@ struct attention_heads {
 // Over several tensor ranks each rank has whole heads: columns of q, k and v, and the inputs of the output's weight.
 
 /// Each token looks at all tokens of its sequence (bidirectional), or at those up to itself (Causal).
-///   q, k, v = x Wqkv^T + b;  y = softmax(q k^T / sqrt(D)) v Wout^T + b;  no b when `Bias` is unbiased
+///   q, k, v = x Wqkv^T + b;  y = softmax(q k^T / sqrt(D)) v Wout^T + b
 /// Bidirectional attention masks padding by the feed "<axis>_lengths".
-/// Shapes  x, y: [B, T, C]; heads of D = C / H; Wqkv: [3C, C]; Wout: [C, C]
+/// Shapes  x, y: [B, T, C]; H heads of D columns; Wqkv: [3HD, C]; Wout: [C, HD]
+/// Options  head_width<D> (C / H where left out), biased | unbiased, unscaled, no_rotary | rotary<> | relative_bias<>
 /// Source  Vaswani et al. 2017, arXiv:1706.03762, section 3.2
 template <std::size_t C, std::size_t H, bool Causal, axis Axis = axis::target, class Init = init::xavier_uniform,
-          class OutInit = Init, class Bias = biased, class Positions = no_rotary>
+          class OutInit = Init, class... Options>
 struct self_attention : layer_defaults {
   static constexpr std::size_t width = C;
   static constexpr std::size_t heads = H;
+  static constexpr std::size_t head_width = detail::heads_of<C, H, Options...>::width;
+  static constexpr std::size_t inner = H * head_width;  ///< width of all heads together
   static constexpr bool causal = Causal;
-  static constexpr bool has_bias = std::is_same_v<Bias, biased>;
-  using positions = Positions;
+  static constexpr bool has_bias = !has_option_v<unbiased, Options...>;
+  static constexpr bool scaled = !has_option_v<unscaled, Options...>;
+  using positions = typename detail::positions_among<Options...>::type;
+  static constexpr bool is_relative = detail::relative<positions>;
   static constexpr axis on = Axis;
   using row_label = name<"attention">;
   using takes = message<stream<"x", C, Axis>>;
@@ -63,73 +154,85 @@ struct self_attention : layer_defaults {
   using lengths = std::conditional_t<Axis == axis::source, feed<"source_lengths", Axis, 0, true>,
                                      feed<"target_lengths", Axis, 0, true>>;
   using feeds = std::conditional_t<Causal, message<>, message<lengths>>;
-  using qkv = parameter<"qkv.weight", shape<3 * C, C>, Init, over_tensor<spread::sharded_0, 3>>;
-  using qkv_bias = parameter<"qkv.bias", shape<3 * C>, init::zeros, over_tensor<spread::sharded_0, 3>>;
-  using out = parameter<"out.weight", shape<C, C>, OutInit, over_tensor<spread::sharded_1>>;
-  using parameters = std::conditional_t<has_bias,
-                                        boost::hana::tuple<qkv, qkv_bias, out, parameter<"out.bias", shape<C>, init::zeros>>,
-                                        boost::hana::tuple<qkv, out>>;
+  using qkv_init = std::conditional_t<scaled, Init, init::smaller_first<Init, 3, head_width>>;
+  using qkv = parameter<"qkv.weight", shape<3 * inner, C>, qkv_init, over_tensor<spread::sharded_0, 3>>;
+  using qkv_bias = parameter<"qkv.bias", shape<3 * inner>, init::zeros, over_tensor<spread::sharded_0, 3>>;
+  using out = parameter<"out.weight", shape<C, inner>, OutInit, over_tensor<spread::sharded_1>>;
+  using projections = std::conditional_t<has_bias,
+                                         boost::hana::tuple<qkv, qkv_bias, out, parameter<"out.bias", shape<C>, init::zeros>>,
+                                         boost::hana::tuple<qkv, out>>;
+  using parameters = typename detail::with_bias<projections, positions, C, H>::type;
   // x, qkv (q and k turned), the heads' output, log of the softmax's sums
   static constexpr std::array<tensor_extent, 4> saves{
-      {{Axis, C}, split_columns(Axis, 3 * C), split_columns(Axis, C), split_columns(Axis, H, element::accumulate)}};
+      {{Axis, C}, split_columns(Axis, 3 * inner), split_columns(Axis, inner), split_columns(Axis, H, element::accumulate)}};
   // gradients of the heads' output and of qkv; row sums of output times gradient; dq while it is summed
   static constexpr std::array<tensor_extent, 4> backward_scratch{
-      {split_columns(Axis, C), split_columns(Axis, 3 * C), split_columns(Axis, H, element::accumulate),
-       split_columns(Axis, C, element::accumulate)}};
+      {split_columns(Axis, inner), split_columns(Axis, 3 * inner), split_columns(Axis, H, element::accumulate),
+       split_columns(Axis, inner, element::accumulate)}};
   static constexpr std::array<tensor_extent, 1> forward_sums{summed_over_ranks(Axis, C)};
   static constexpr std::array<tensor_extent, 1> backward_sums{summed_over_ranks(Axis, C)};
   static constexpr bool keeps_input = true;
   static constexpr double flops(extents const& e) {
-    double const inner = static_cast<double>(e.share(C, spread::sharded_1));
-    return 2.0 * e.rows(Axis) * 4 * inner * C + 4.0 * e.rows(Axis) * e.tokens_on(Axis) * inner;
+    double const own = static_cast<double>(e.share(inner, spread::sharded_1));
+    return 2.0 * e.rows(Axis) * 4 * C * own + 4.0 * e.rows(Axis) * e.tokens_on(Axis) * own;
   }
-  using checked = decltype(verdict_on<detail::attention_heads<C, H>>());
-  using turned = decltype(verdict_on<detail::rotary_heads<C, H, Positions::turns>>());
+  using options_known = decltype(verdict_on<detail::self_attention_options<Options...>>());
+  using checked = typename detail::heads_of<C, H, Options...>::checked;
+  using turned = decltype(verdict_on<detail::rotary_heads<inner, H, positions::turns>>());
 };
 
 /// Each target token looks at all source tokens of its sequence, through the stream "memory".
-/// Shapes  x, y: [B, Tt, C]; memory: [B, Ts, C]; Wq: [C, C]; Wkv: [2C, C]; Wout: [C, C]
+/// Shapes  x, y: [B, Tt, C]; memory: [B, Ts, C]; H heads of D columns; Wq: [HD, C]; Wkv: [2HD, C]; Wout: [C, HD]
+/// Options  head_width<D> (C / H where left out), biased | unbiased, unscaled
 /// Source  Vaswani et al. 2017, arXiv:1706.03762, section 3.2.3
-template <std::size_t C, std::size_t H, class Init = init::xavier_uniform>
+template <std::size_t C, std::size_t H, class Init = init::xavier_uniform, class... Options>
 struct cross_attention : layer_defaults {
   static constexpr std::size_t width = C;
   static constexpr std::size_t heads = H;
+  static constexpr std::size_t head_width = detail::heads_of<C, H, Options...>::width;
+  static constexpr std::size_t inner = H * head_width;  ///< width of all heads together
+  static constexpr bool has_bias = !has_option_v<unbiased, Options...>;
+  static constexpr bool scaled = !has_option_v<unscaled, Options...>;
   using row_label = name<"cross_attention">;
   using takes = message<stream<"x", C>>;
   using gives = takes;
   using reads = message<stream<"memory", C, axis::source>>;
   using lengths = feed<"source_lengths", axis::source, 0, true>;
   using feeds = message<lengths>;
-  using parameters = boost::hana::tuple<
-      parameter<"query.weight", shape<C, C>, Init, over_tensor<spread::sharded_0>>,
-      parameter<"query.bias", shape<C>, init::zeros, over_tensor<spread::sharded_0>>,
-      parameter<"key_value.weight", shape<2 * C, C>, Init, over_tensor<spread::sharded_0, 2>>,
-      parameter<"key_value.bias", shape<2 * C>, init::zeros, over_tensor<spread::sharded_0, 2>>,
-      parameter<"out.weight", shape<C, C>, Init, over_tensor<spread::sharded_1>>,
-      parameter<"out.bias", shape<C>, init::zeros>>;
+  using query_init = std::conditional_t<scaled, Init, init::smaller_first<Init, 1, head_width>>;
+  using query = parameter<"query.weight", shape<inner, C>, query_init, over_tensor<spread::sharded_0>>;
+  using query_bias = parameter<"query.bias", shape<inner>, init::zeros, over_tensor<spread::sharded_0>>;
+  using key_value = parameter<"key_value.weight", shape<2 * inner, C>, Init, over_tensor<spread::sharded_0, 2>>;
+  using key_value_bias = parameter<"key_value.bias", shape<2 * inner>, init::zeros, over_tensor<spread::sharded_0, 2>>;
+  using out = parameter<"out.weight", shape<C, inner>, Init, over_tensor<spread::sharded_1>>;
+  using out_bias = parameter<"out.bias", shape<C>, init::zeros>;
+  using parameters = std::conditional_t<has_bias,
+                                        boost::hana::tuple<query, query_bias, key_value, key_value_bias, out, out_bias>,
+                                        boost::hana::tuple<query, key_value, out>>;
   // x, q, kv, the heads' output, log of the softmax's sums
   static constexpr std::array<tensor_extent, 5> saves{{{axis::target, C},
-                                                       split_columns(axis::target, C),
-                                                       split_columns(axis::source, 2 * C),
-                                                       split_columns(axis::target, C),
+                                                       split_columns(axis::target, inner),
+                                                       split_columns(axis::source, 2 * inner),
+                                                       split_columns(axis::target, inner),
                                                        split_columns(axis::target, H, element::accumulate)}};
   // gradients of the heads' output, of q, kv and memory; row sums; dq while it is summed
-  static constexpr std::array<tensor_extent, 6> backward_scratch{{split_columns(axis::target, C),
-                                                                  split_columns(axis::target, C),
-                                                                  split_columns(axis::source, 2 * C),
+  static constexpr std::array<tensor_extent, 6> backward_scratch{{split_columns(axis::target, inner),
+                                                                  split_columns(axis::target, inner),
+                                                                  split_columns(axis::source, 2 * inner),
                                                                   {axis::source, C},
                                                                   split_columns(axis::target, H, element::accumulate),
-                                                                  split_columns(axis::target, C, element::accumulate)}};
+                                                                  split_columns(axis::target, inner, element::accumulate)}};
   static constexpr std::array<tensor_extent, 1> forward_sums{summed_over_ranks(axis::target, C)};
   static constexpr std::array<tensor_extent, 2> backward_sums{
       {summed_over_ranks(axis::source, C), summed_over_ranks(axis::target, C)}};
   static constexpr bool keeps_input = true;
   static constexpr double flops(extents const& e) {
-    double const inner = static_cast<double>(e.share(C, spread::sharded_1));
-    return 2.0 * e.rows(axis::target) * 2 * inner * C + 2.0 * e.rows(axis::source) * 2 * inner * C +
-           4.0 * e.rows(axis::target) * e.tokens_on(axis::source) * inner;
+    double const own = static_cast<double>(e.share(inner, spread::sharded_1));
+    return 2.0 * e.rows(axis::target) * 2 * C * own + 2.0 * e.rows(axis::source) * 2 * C * own +
+           4.0 * e.rows(axis::target) * e.tokens_on(axis::source) * own;
   }
-  using checked = decltype(verdict_on<detail::attention_heads<C, H>>());
+  using options_known = decltype(verdict_on<detail::cross_attention_options<Options...>>());
+  using checked = typename detail::heads_of<C, H, Options...>::checked;
 };
 
 }  // namespace mpx

@@ -51,7 +51,7 @@ struct gpt2_parts {
 /// GPT-2: trained positions, pre-norm blocks, tanh gelu, the head tied to the token table unless `untied`.
 ///   embedding  layers.0 ...  norm  head  loss
 /// Feeds   inputs [B, T], targets [B, T], target_lengths [B]
-/// Options  vocabulary, width, heads, feed_forward, layers, context, tied | untied, pre_norm | post_norm
+/// Options  vocabulary, width, heads, head_width, feed_forward, layers, context, tied | untied, pre_norm | post_norm
 /// Source  Radford et al. 2019, "Language models are unsupervised multitask learners"
 template <class... Options>
 struct gpt2 : detail::gpt2_parts<Options...>::type {

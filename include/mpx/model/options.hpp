@@ -9,6 +9,7 @@ namespace mpx {
 
 template <std::size_t N> struct width {};              ///< C, the model's width
 template <std::size_t N> struct heads {};              ///< H, attention heads
+template <std::size_t N> struct head_width {};         ///< D, columns of a head; C / H where left out
 template <std::size_t N> struct feed_forward {};       ///< hidden width of the mlp; 4 C where left out
 template <std::size_t N> struct vocabulary {};         ///< V
 template <std::size_t N> struct source_vocabulary {};  ///< V of an encoder's input
@@ -49,6 +50,11 @@ inline constexpr std::size_t option_v = [] {
   constexpr std::size_t found = (detail::option_value<Tag, Args>::value + ... + 0);
   return found ? found : Default;
 }();
+
+template <template <std::size_t> class Tag, class T>
+inline constexpr bool is_option_v = false;
+template <template <std::size_t> class Tag, std::size_t N>
+inline constexpr bool is_option_v<Tag, Tag<N>> = true;
 
 template <class Tag, class... Args>
 inline constexpr bool has_option_v = (std::is_same_v<Tag, Args> || ...);

@@ -48,6 +48,19 @@ struct normal {
   }
 };
 
+/// Normal with variance 1 / N.
+template <std::size_t N>
+struct one_over : unit_rows {
+  static constexpr float variance(std::size_t, std::size_t) { return 1.0f / static_cast<float>(N); }
+};
+
+/// As Init, but the first of `Parts` equal parts with its variance divided by `Divisor`.
+template <class Init, std::size_t Parts, std::size_t Divisor>
+struct smaller_first : Init {
+  static constexpr std::size_t parts = Parts;
+  static constexpr std::size_t divisor = Divisor;
+};
+
 }  // namespace init
 
 /// How a parameter lies over the tensor ranks: sharded_0 divides dimension 0 (outputs, vocabulary), sharded_1 dimension

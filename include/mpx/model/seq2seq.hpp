@@ -57,8 +57,8 @@ struct seq2seq_parts {
 ///   encoder.embedding  encoder.layers.0 ...  encoder.norm
 ///   decoder.embedding  decoder.layers.0 ...  decoder.norm  decoder.head  decoder.loss
 /// Feeds   source [B, Ts], source_lengths [B], inputs [B, Tt], targets [B, Tt], target_lengths [B]
-/// Options  source_vocabulary, target_vocabulary, width, heads, feed_forward, encoder_layers, decoder_layers, context,
-///          pre_norm | post_norm
+/// Options  source_vocabulary, target_vocabulary, width, heads, head_width, feed_forward, encoder_layers,
+///          decoder_layers, context, pre_norm | post_norm
 /// Source  Vaswani et al. 2017, arXiv:1706.03762
 template <class... Options>
 struct seq2seq : detail::seq2seq_parts<Options...>::type {

@@ -46,7 +46,7 @@ struct block_width {
 }  // namespace detail
 
 /// Self-attention and mlp, each with its norm and residual.
-/// Options  width<C>, heads<H>, feed_forward<F> (4 C where left out), pre_norm | post_norm, and any of the types below
+/// Options  width<C>, heads<H>, head_width<D> (or C / H), feed_forward<F> (or 4 C), pre_norm | post_norm
 template <bool Causal, axis Axis, class Activation, class Init, class OutInit, class... Options>
 struct basic_transformer_block {
   static constexpr std::size_t c = option_v<width, 0, Options...>;
@@ -54,9 +54,11 @@ struct basic_transformer_block {
   static constexpr std::size_t f = option_v<feed_forward, 4 * c, Options...>;
   using position = std::conditional_t<has_option_v<post_norm, Options...>, post_norm, pre_norm>;
   using norm = layer_norm<c, Axis>;
+  using columns = head_width<option_v<head_width, 0, Options...>>;
+  using attention = self_attention<c, h, Causal, Axis, Init, OutInit, columns>;
 
   using body = sequential<
-      section<"attention", sub_layer<position, norm, self_attention<c, h, Causal, Axis, Init, OutInit>, c, Axis>>,
+      section<"attention", sub_layer<position, norm, attention, c, Axis>>,
       section<"mlp", sub_layer<position, norm, mlp<c, f, Activation, Axis, Init, OutInit>, c, Axis>>>;
   using row_label = name<"layers">;
   using takes = typename body::takes;
@@ -84,9 +86,12 @@ struct decoder_block {
   static constexpr std::size_t f = option_v<feed_forward, 4 * c, Options...>;
   using position = std::conditional_t<has_option_v<post_norm, Options...>, post_norm, pre_norm>;
   using norm = layer_norm<c>;
+  using columns = head_width<option_v<head_width, 0, Options...>>;
+  using own = self_attention<c, h, true, axis::target, init::xavier_uniform, init::xavier_uniform, columns>;
+  using across = cross_attention<c, h, init::xavier_uniform, columns>;
 
-  using body = sequential<section<"attention", sub_layer<position, norm, self_attention<c, h, true>, c, axis::target>>,
-                          section<"cross_attention", sub_layer<position, norm, cross_attention<c, h>, c, axis::target>>,
+  using body = sequential<section<"attention", sub_layer<position, norm, own, c, axis::target>>,
+                          section<"cross_attention", sub_layer<position, norm, across, c, axis::target>>,
                           section<"mlp", sub_layer<position, norm, mlp<c, f, relu>, c, axis::target>>>;
   using row_label = name<"layers">;
   using takes = typename body::takes;

@@ -22,6 +22,8 @@ struct parameter_info {
   float mean = 0;
   float deviation = 0;
   bool uniform = false;
+  std::size_t first = 0;  ///< so many elements begin with `first_deviation` instead
+  float first_deviation = 0;
   std::string_view tied_to;  ///< full name of the parameter whose values it shares; empty: its own
 
   /// Elements of the whole mesh: what a checkpoint holds under this name.
@@ -41,6 +43,10 @@ struct parameter_info {
     std::size_t const column = i % inner, index = i / inner % (parts * share), outer = i / inner / (parts * share);
     std::size_t const whole = index / share * part + r * share + index % share;
     return (outer * shape[dim] + whole) * inner + column;
+  }
+  /// Of the element that stands there in the whole tensor.
+  [[nodiscard]] constexpr float deviation_of(std::size_t element) const {
+    return element < first ? first_deviation : deviation;
   }
 };
 
@@ -81,6 +87,10 @@ constexpr parameter_info one_parameter(std::size_t offset, std::size_t ranks) {
   info.mean = P::init::mean;
   info.deviation = square_root(P::init::variance(in, out));
   info.uniform = P::init::uniform;
+  if constexpr (requires { P::init::parts; }) {
+    info.first = shape::size / P::init::parts;
+    info.first_deviation = square_root(P::init::variance(in, out) / static_cast<float>(P::init::divisor));
+  }
   info.tied_to = P::tied_to::view();
   return info;
 }

@@ -10,11 +10,17 @@
 
 namespace mpx {
 
-/// A parameter that shares its values with another one.
+/// A parameter that shares its values with another one, their owner. An owner may have any number of copies.
 struct tie {
   std::size_t copy_layer = 0, copy_parameter = 0;
   std::size_t owner_layer = 0, owner_parameter = 0;
   std::size_t count = 0;
+  bool owner_is_copy = false;  ///< a mistake: the named one shares the values of a third
+
+  /// Do both share the values of one owner?
+  [[nodiscard]] constexpr bool with(tie const& other) const {
+    return owner_layer == other.owner_layer && owner_parameter == other.owner_parameter;
+  }
 };
 
 namespace detail {
@@ -57,6 +63,7 @@ constexpr bool is_parameter(std::string_view full, layer_name const& layer, std:
   return full.back() == '.' && layer.is(full.substr(0, full.size() - 1));
 }
 
+/// In the model's order of the copies.
 template <class Model, std::size_t Ties, std::size_t N>
 constexpr std::array<tie, Ties> find_ties(std::array<layer_info, N> const& layers) {
   std::array<tie, Ties> ties{};
@@ -65,15 +72,17 @@ constexpr std::array<tie, Ties> find_ties(std::array<layer_info, N> const& layer
     std::array<parameter_info, Ties> copies{};
     each_parameter<Model>(layers, [&](std::size_t r, std::size_t k, parameter_info const& p) {
       if (p.tied_to.empty()) return;
-      ties[n] = {r, k, N, 0, p.count};
+      ties[n] = {r, k, N, 0, p.count, false};
       copies[n++] = p;
     });
     each_parameter<Model>(layers, [&](std::size_t r, std::size_t k, parameter_info const& p) {
       for (std::size_t i = 0; i < Ties; ++i)
-        if (p.tied_to.empty() && is_parameter(copies[i].tied_to, layers[r].name, p.label)) {
+        if (is_parameter(copies[i].tied_to, layers[r].name, p.label)) {
           ties[i].owner_layer = r;
           ties[i].owner_parameter = k;
-          if (p.rank != copies[i].rank || p.shape != copies[i].shape) ties[i].count = 0;
+          ties[i].owner_is_copy = !p.tied_to.empty();
+          if (p.rank != copies[i].rank || p.shape != copies[i].shape || p.over_tensor != copies[i].over_tensor)
+            ties[i].count = 0;
         }
     });
   }

@@ -337,9 +337,10 @@ struct schedule_ends {
 template <class Layer, class Parameter, bool Lost, bool Unequal>
 struct tie_holds {
   static_assert(!Lost, "mpx::tied_parameter requires its user to name a parameter of the model in full");
-  static_assert(Lost || !Unequal, "mpx::tied_parameter requires both parameters to have the same shape");
+  static_assert(Lost || !Unequal, "mpx::tied_parameter requires both parameters to have the same shape and layout");
   static_assert(Lost || Unequal,
-                "mpx::tied_parameter requires each parameter to be tied once, or its gradient would be summed twice");
+                "mpx::tied_parameter requires its user to name the parameter that owns the values, not a copy, whose "
+                "gradient would be summed twice");
 };
 template <class Model, class Recipe>
 struct ties_hold {
@@ -349,16 +350,10 @@ struct ties_hold {
 
   static constexpr bool lost(tie const& t) { return t.owner_layer == none; }
   static constexpr bool unequal(tie const& t) { return t.count == 0; }
-  static constexpr bool repeated(tie const& t) {
-    for (auto const& other : ties)
-      if (other.owner_layer == t.owner_layer && other.owner_parameter == t.owner_parameter)
-        return other.copy_layer != t.copy_layer || other.copy_parameter != t.copy_parameter;
-    return false;
-  }
   static constexpr tie broken = [] {
     for (auto const& t : ties)
-      if (lost(t) || unequal(t) || repeated(t)) return t;
-    return tie{none, 0, 0, 0, 0};
+      if (lost(t) || unequal(t) || t.owner_is_copy) return t;
+    return tie{none, 0, 0, 0, 0, false};
   }();
   static constexpr bool holds = broken.copy_layer == none;
   static constexpr std::string_view text() {

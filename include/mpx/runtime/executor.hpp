@@ -2,12 +2,13 @@
 /// A placed model at work: one thread and one arena for each device, stages joined by channels.
 #pragma once
 
+#include <algorithm>
 #include <array>
 #include <chrono>
 #include <condition_variable>
 #include <cstddef>
+#include <deque>
 #include <exception>
-#include <memory>
 #include <mutex>
 #include <span>
 #include <string>
@@ -23,6 +24,7 @@
 #include <mpx/runtime/links.hpp>
 #include <mpx/runtime/stage.hpp>
 #include <mpx/runtime/step.hpp>
+#include <mpx/runtime/ties.hpp>
 
 namespace mpx {
 
@@ -44,8 +46,7 @@ class executor {
         links_(plan, arenas(), deadline),
         all_devices_("all devices", static_cast<int>(D), deadline),
         stages_(make_stages(std::make_index_sequence<S>{})) {
-    for (std::size_t t = 0; t < plan.ties.size(); ++t)
-      tie_groups_.push_back(std::make_unique<typename Backend::group>("tied parameters", 2, deadline));
+    find_ties(deadline);
     each_stage([&](auto& s) { s.initialise(seed); });
     copy_tied_values();
     try {
@@ -74,7 +75,7 @@ class executor {
     if (failure_) {
       links_.each([](auto& c) { c.open(); });
       all_devices_.open();
-      for (auto& g : tie_groups_) g->open();
+      for (auto& t : ties_) t.meeting().open();
       std::rethrow_exception(failure_);
     }
     job_result out;
@@ -94,10 +95,7 @@ class executor {
 
   /// Tied copies take their owners' values, and every compute-type copy its master's. Not while a job runs.
   void copy_tied_values() {
-    for (auto const& t : plan.ties) {
-      auto const owner = find(t.owner_layer, t.owner_parameter), copy = find(t.copy_layer, t.copy_parameter);
-      devices_[0].processor.copy(copy.master, owner.master, t.count * sizeof(accumulate));
-    }
+    for (auto& t : ties_) t.copy_values(devices_[0].processor);
     each_stage([](auto& s) { s.refresh_weights(); });
   }
 
@@ -216,13 +214,13 @@ class executor {
     }
     links_.each([](auto& c) { c.abort(); });
     all_devices_.abort();
-    for (auto& g : tie_groups_) g->abort();
+    for (auto& t : ties_) t.meeting().abort();
   }
 
   void train(std::size_t d) {
     each_stage_of(d, [](auto& stage) { stage.clear_gradients(); });
     for (std::size_t i = plan.actions.begin[d]; i < plan.actions.begin[d + 1]; ++i) execute(plan.actions.actions[i]);
-    sum_tied_gradients(d);
+    for (auto& t : ties_) t.sum_gradients(d);
     each_stage_of(d, [&](auto& stage) { sum_squares(stage); });
     all_devices_.barrier(static_cast<int>(d));
     // From here on nothing throws: either every device updates its parameters, or none does.
@@ -293,21 +291,19 @@ class executor {
   static constexpr std::size_t capture_width() { return plan.layers[plan.layer_count - 1].takes.width; }
 
   // --- gradients to parameters -----------------------------------------------------------------------------------------
-  /// Both holders of a tied parameter get the sum, owner's part first, wherever the two live.
-  void sum_tied_gradients(std::size_t d) {
-    for (std::size_t t = 0; t < plan.ties.size(); ++t) {
-      tie const& one = plan.ties[t];
-      auto const device_of = [](std::size_t layer) { return plan.index_of(plan.placement[layer]); };
-      std::size_t const owner = device_of(one.owner_layer), copy = device_of(one.copy_layer);
-      if (owner == copy) {
-        if (d == owner)
-          devices_[d].processor.sum_pair(find(one.owner_layer, one.owner_parameter).gradient,
-                                         find(one.copy_layer, one.copy_parameter).gradient, one.count);
-      } else if (d == owner) {
-        tie_groups_[t]->all_reduce(0, find(one.owner_layer, one.owner_parameter).gradient, one.count);
-      } else if (d == copy) {
-        tie_groups_[t]->all_reduce(1, find(one.copy_layer, one.copy_parameter).gradient, one.count);
-      }
+  /// One tie for each owner, in the order of their first copies.
+  void find_ties(std::chrono::milliseconds deadline) {
+    auto const holder = [this](std::size_t layer, std::size_t index) {
+      auto const p = find(layer, index);
+      return tie_holder<accumulate>{plan.index_of(plan.placement[layer]), p.master, p.gradient};
+    };
+    for (auto one = plan.ties.begin(); one != plan.ties.end(); ++one) {
+      auto const same = [&](tie const& other) { return other.with(*one); };
+      if (std::any_of(plan.ties.begin(), one, same)) continue;
+      std::vector holders{holder(one->owner_layer, one->owner_parameter)};
+      for (auto copy = one; copy != plan.ties.end(); ++copy)
+        if (same(*copy)) holders.push_back(holder(copy->copy_layer, copy->copy_parameter));
+      ties_.emplace_back(holders, one->count, D, deadline);
     }
   }
 
@@ -343,8 +339,8 @@ class executor {
   std::array<device_state, D> devices_;
   links<Backend, S> links_;
   typename Backend::group all_devices_;
-  std::vector<std::unique_ptr<typename Backend::group>> tie_groups_;
   stages stages_;
+  std::deque<tied_values<typename Backend::group, accumulate>> ties_;  ///< every device walks them in this order
   std::array<accumulate, plan.microbatches> losses_{};
   std::array<accumulate, plan.layer_count> squares_{};  ///< of each layer's gradients
   update_decision decision_{};

@@ -274,7 +274,7 @@ class stage<Machine, T, stage_layers<Runs...>, Ranks> {
         auto const words = philox({at, 0, 0, 0}, key);
         double const u = uniform(words[0]), v = uniform(words[1]);
         double const unit = p.uniform ? std::sqrt(3.0) * (2 * u - 1) : std::sqrt(-2 * std::log(u)) * std::cos(6.283185307179586 * v);
-        values[i] = static_cast<accumulate>(p.mean + p.deviation * unit);
+        values[i] = static_cast<accumulate>(p.mean + p.deviation_of(at) * unit);
       }
       machine_.copy(to + done, values.data(), n * sizeof(accumulate));
     }
