@@ -3,6 +3,7 @@
 #pragma once
 
 #include <array>
+#include <concepts>
 #include <cstddef>
 #include <string_view>
 #include <type_traits>
@@ -262,6 +263,24 @@ struct layers_are_placed {
   using verdict = typename refusal_of<Model, Recipe, row>::type;
 };
 
+template <class Devices, class Layers>
+struct devices_work {
+  static_assert(!sizeof(Devices), "mpx::recipe requires its placement to place a layer on each device that it asks for");
+};
+/// How many devices a placement asks for, where it says so.
+template <class Placement>
+inline constexpr std::size_t devices_of = 0;
+template <class Placement>
+  requires requires { { Placement::devices } -> std::convertible_to<std::size_t>; }
+inline constexpr std::size_t devices_of<Placement> = Placement::devices;
+
+template <class Model, class Recipe>
+struct devices_have_layers {
+  static constexpr std::size_t asked = devices_of<typename Recipe::placement>;
+  static constexpr bool holds = asked <= count_devices(placement_v<Model, Recipe>);
+  using verdict = devices_work<devices_given<asked>, layers_given<layers_v<Model, Recipe>.size()>>;
+};
+
 // --- schedule --------------------------------------------------------------------------------------------------------
 template <class Given, class Needed>
 struct enough_microbatches {
@@ -381,7 +400,7 @@ using fault_of = typename decltype(first_fault<loss_is_last<Model, Recipe>, stre
                                                capacity_is_known<Model, Recipe>, positions_are_known<Model, Recipe>,
                                                ties_hold<Model, Recipe>, rules_are_known<Model, Recipe>,
                                                rules_do_not_overlap<Model, Recipe>, layers_are_placed<Model, Recipe>,
-                                               microbatches_suffice<Model, Recipe>, schedule_ends<Model, Recipe>>())::type;
+                                               devices_have_layers<Model, Recipe>, microbatches_suffice<Model, Recipe>, schedule_ends<Model, Recipe>>())::type;
 
 /// Gives the verdict on the first fault, and no other error.
 template <class Model, class Recipe>
