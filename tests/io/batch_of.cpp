@@ -35,12 +35,15 @@ static_assert(mpx::reads_from<test::small_seq2seq, mpx::numbers_to_words>);
 static_assert(!mpx::reads_from<test::small_seq2seq, mpx::text_dataset>);
 static_assert(suits_gpt2<mpx::text_dataset> && suits_gpt2<mpx::pair_dataset>);  // of pairs it reads the target side
 
-static_assert(suits_gpt2<with<targets, lengths, inputs>> && suits_gpt2<with<inputs, targets, lengths, feed<"weight", axis::target>>>);
+static_assert(suits_gpt2<with<targets, lengths, inputs>> &&
+              suits_gpt2<with<inputs, targets, lengths, feed<"weight", axis::target>>>);
 static_assert(missing<with<targets, lengths>> == "inputs");
 static_assert(missing<with<inputs, targets>> == "target_lengths");
-static_assert(missing<with<feed<"inputs", axis::source>, targets, lengths>> == "inputs");          // another axis
-static_assert(missing<with<feed<"inputs", axis::target, 0, true>, targets, lengths>> == "inputs");  // one for a sequence
-static_assert(missing<with<feed<"inputs", axis::target, 0, false, true>, targets, lengths>> == "inputs");  // with padding
+static_assert(missing<with<feed<"inputs", axis::source>, targets, lengths>> == "inputs");  // another axis
+static_assert(missing<with<feed<"inputs", axis::target, 0, true>, targets, lengths>> ==
+              "inputs");  // one for a sequence
+static_assert(missing<with<feed<"inputs", axis::target, 0, false, true>, targets, lengths>> ==
+              "inputs");                                                          // with padding
 static_assert(suits_gpt2<with<inputs, feed<"targets", axis::target>, lengths>>);  // without padding, where some may be
 
 // Where nothing is learned, targets may be left out, and nothing else.

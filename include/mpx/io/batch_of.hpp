@@ -18,7 +18,7 @@
 
 namespace mpx {
 
-/// A batch of a data set that offers these feeds (mpx::message<mpx::feed<...>...>); its columns are made from that list.
+/// A batch of a data set that offers these feeds, mpx::message<mpx::feed<...>...>: its columns are made from that list.
 template <class Offers>
 struct batch_of;
 
@@ -30,7 +30,8 @@ struct batch_of<message<Feeds...>> : batch {
   batch_of(extents measured, std::array<std::vector<std::int32_t>, sizeof...(Feeds)> values, std::string from)
       : batch{measured, {}, std::move(from)} {
     [[maybe_unused]] std::size_t k = 0;
-    (columns.push_back({std::string(Feeds::label::view()), Feeds::on, Feeds::per_sequence, std::move(values[k++])}), ...);
+    (columns.push_back({std::string(Feeds::label::view()), Feeds::on, Feeds::per_sequence, std::move(values[k++])}),
+     ...);
   }
 };
 
@@ -46,8 +47,8 @@ namespace detail {
          (layer.padded || !offered.padded);
 }
 
-/// The first feed that a model reads and that is not among those offered; none where all are. Targets, which are padded,
-/// may be left out where nothing is learned.
+/// The first feed that a model reads and that is not among those offered; none where all are. Targets, which are
+/// padded, may be left out where nothing is learned.
 template <class Model, class Offers, bool TargetsNeeded>
 struct missing_feed;
 template <class Model, class... Feeds, bool TargetsNeeded>

@@ -21,9 +21,9 @@ namespace mpx {
 /// Pairs as token ids: characters on the source side, words on the target side.
 class pair_dataset {
  public:
-  using offers = message<feed<"source", axis::source>, feed<"source_lengths", axis::source, 0, true>,
-                         feed<"inputs", axis::target>, feed<"targets", axis::target, 0, false, true>,
-                         feed<"target_lengths", axis::target, 0, true>>;
+  using offers =
+      message<feed<"source", axis::source>, feed<"source_lengths", axis::source, 0, true>, feed<"inputs", axis::target>,
+              feed<"targets", axis::target, 0, false, true>, feed<"target_lengths", axis::target, 0, true>>;
   using batch_type = batch_of<offers>;
 
   /// The tokens are those of the pairs themselves.
@@ -130,7 +130,8 @@ class pair_dataset {
       target_lengths.push_back(static_cast<std::int32_t>(tokens + 1));
     }
     return {size,
-            {std::move(source), std::move(source_lengths), std::move(inputs), std::move(targets), std::move(target_lengths)},
+            {std::move(source), std::move(source_lengths), std::move(inputs), std::move(targets),
+             std::move(target_lengths)},
             origin_};
   }
 

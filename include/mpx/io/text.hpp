@@ -64,7 +64,7 @@ class text_dataset {
   /// Windows that begin anywhere, chosen by (seed, step, sequence) alone.
   /// Errors  throws mpx::error when `sequences` is 0, or the part is shorter than context + 1 bytes
   [[nodiscard]] batch_type random_windows(text_part part, std::size_t sequences, std::uint64_t seed,
-                                     std::uint64_t step) const {
+                                          std::uint64_t step) const {
     require_sequences(sequences);
     auto const from = bytes(part);
     if (from.size() < context_ + 1)

@@ -265,7 +265,8 @@ struct layers_are_placed {
 
 template <class Devices, class Layers>
 struct devices_work {
-  static_assert(!sizeof(Devices), "mpx::recipe requires its placement to place a layer on each device that it asks for");
+  static_assert(!sizeof(Devices),
+                "mpx::recipe requires its placement to place a layer on each device that it asks for");
 };
 /// How many devices a placement asks for, where it says so.
 template <class Placement>
@@ -395,12 +396,14 @@ constexpr auto first_fault() {
 }
 
 template <class Model, class Recipe>
-using fault_of = typename decltype(first_fault<loss_is_last<Model, Recipe>, streams_meet<Model, Recipe>,
-                                               tables_hold<Model, Recipe>, feeds_agree<Model, Recipe>, inputs_have_a_home<Model, Recipe>,
-                                               capacity_is_known<Model, Recipe>, positions_are_known<Model, Recipe>,
-                                               ties_hold<Model, Recipe>, rules_are_known<Model, Recipe>,
-                                               rules_do_not_overlap<Model, Recipe>, layers_are_placed<Model, Recipe>,
-                                               devices_have_layers<Model, Recipe>, microbatches_suffice<Model, Recipe>, schedule_ends<Model, Recipe>>())::type;
+using fault_of =
+    typename decltype(first_fault<loss_is_last<Model, Recipe>, streams_meet<Model, Recipe>, tables_hold<Model, Recipe>,
+                                  feeds_agree<Model, Recipe>, inputs_have_a_home<Model, Recipe>,
+                                  capacity_is_known<Model, Recipe>, positions_are_known<Model, Recipe>,
+                                  ties_hold<Model, Recipe>, rules_are_known<Model, Recipe>,
+                                  rules_do_not_overlap<Model, Recipe>, layers_are_placed<Model, Recipe>,
+                                  devices_have_layers<Model, Recipe>, microbatches_suffice<Model, Recipe>,
+                                  schedule_ends<Model, Recipe>>())::type;
 
 /// Gives the verdict on the first fault, and no other error.
 template <class Model, class Recipe>
@@ -422,8 +425,9 @@ struct named_layer {
     return out;
   }
   static constexpr device where() {
-    if constexpr (known) return placement_v<Model, Recipe>[row];
-    else return sizeof(known_layer<layer_named<Name>, typename nearest_to<named_layer>::type>) ? device{} : device{};
+    if constexpr (!known)
+      static_cast<void>(sizeof(known_layer<layer_named<Name>, typename nearest_to<named_layer>::type>));
+    return known ? placement_v<Model, Recipe>[known ? row : 0] : device{};
   }
 };
 
