@@ -1,5 +1,5 @@
 // error: mpx::place_at requires each rule to name a layer or section of the model
-// fact: rule_named<[^"]*"linaer"
+// fact: rule_named<[^"]*"linaer"[^"]*nearest<[^"]*"linear"
 #include <mpx/model/cross_entropy.hpp>
 #include <mpx/model/embedding.hpp>
 #include <mpx/model/linear.hpp>

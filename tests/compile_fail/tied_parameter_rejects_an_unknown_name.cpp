@@ -1,6 +1,6 @@
 // error: mpx::tied_parameter requires its user to name a parameter of the model in full
 // fact: layer_named<[^"]*"head"
-// fact: parameter_named<[^"]*"embedding.table"
+// fact: parameter_named<[^"]*"embedding.table"[^"]*nearest<[^"]*"embedding.weight"
 #include <mpx/model/cross_entropy.hpp>
 #include <mpx/model/embedding.hpp>
 #include <mpx/model/linear.hpp>

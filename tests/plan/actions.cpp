@@ -199,6 +199,22 @@ TEST_CASE("channels of depth 1 are enough, and none is no channel", "[plan][acti
   CHECK(closed.fault == schedule_fault::deadlock);
 }
 
+TEST_CASE("a list without one of its actions does not come to its end", "[plan][actions]") {
+  std::array<double, 3> const cost{1, 1, 1};
+  std::array<std::size_t, 3> const device{0, 1, 2};
+  auto const whole = mpx::make_stage_lists<mpx::one_f_one_b<mpx::microbatches<3>>, 3>();
+  CHECK(mpx::run_on_paper<3>(whole, device, mpx::channel_depth, cost, cost).fault == schedule_fault::none);
+  for (std::size_t s = 0; s < 3; ++s)
+    for (std::size_t i = 0; i < whole.sizes[s]; ++i) {
+      CAPTURE(s, i, whole.actions[s][i].kind);
+      auto faulty = whole;
+      std::copy(whole.actions[s] + i + 1, whole.actions[s] + whole.sizes[s], faulty.actions[s] + i);
+      --faulty.sizes[s];
+      auto const run = mpx::run_on_paper<3>(faulty, device, mpx::channel_depth, cost, cost);
+      CHECK(run.fault == schedule_fault::deadlock);
+    }
+}
+
 TEST_CASE("stages of one device take turns without waiting for each other", "[plan][actions]") {
   // Four stages on two devices, in turn: 0 1 0 1.
   std::array<double, 4> const one{1, 1, 1, 1}, two{2, 2, 2, 2};

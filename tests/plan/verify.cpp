@@ -34,6 +34,10 @@ static_assert(!mpx::detail::capacity_is_known<test::small_seq2seq, run<12>>::hol
 static_assert(mpx::detail::ties_hold<model, run<12>>::holds && !mpx::detail::ties_hold<wrong_tie, run<12>>::holds);
 static_assert(mpx::detail::ties_hold<wrong_tie, run<12>>::text() == "embedding.bias");
 
+static_assert(mpx::detail::devices_have_layers<model, run<12>>::holds);  // place_all asks for none in particular
+static_assert(mpx::detail::devices_have_layers<model, run<12, mpx::place_evenly<5>>>::holds);
+static_assert(!mpx::detail::devices_have_layers<model, run<12, mpx::place_evenly<6>>>::holds);
+
 static_assert(mpx::detail::microbatches_suffice<model, run<12, mpx::place_evenly<3>>>::holds);  // gpipe
 static_assert(!mpx::detail::microbatches_suffice<model, run<12, mpx::place_evenly<3>, mpx::one_f_one_b<mpx::microbatches<2>>>>::holds);
 static_assert(mpx::detail::schedule_ends<model, run<12, mpx::place_evenly<3>, mpx::one_f_one_b<mpx::microbatches<3>>>>::holds);

@@ -18,6 +18,7 @@ namespace mpx {
 /// the task, and not the numbers, gets those right too.
 struct numbers_to_words {
   static constexpr std::size_t count = 1000;
+  using offers = pair_dataset::offers;
 
   std::uint64_t seed = 1;         ///< decides which numbers are held out
   float held_out_share = 0.1f;    ///< of all numbers
@@ -57,8 +58,8 @@ struct numbers_to_words {
   /// The training numbers, each once in an epoch.
   /// Shapes  source: [B, 1 to 3]; inputs, targets: [B, 2 to 4]
   /// Errors  throws mpx::error when `sequences` is 0
-  [[nodiscard]] std::vector<batch> batches(std::size_t sequences, std::uint64_t shuffle_seed = 1,
-                                           std::uint64_t epoch = 0) const {
+  [[nodiscard]] std::vector<pair_dataset::batch_type> batches(std::size_t sequences, std::uint64_t shuffle_seed = 1,
+                                                              std::uint64_t epoch = 0) const {
     return training_set().batches(sequences, shuffle_seed, epoch);
   }
 

@@ -11,16 +11,21 @@
 #include <vector>
 
 #include <mpx/core/error.hpp>
+#include <mpx/io/batch_of.hpp>
 #include <mpx/io/pairs.hpp>
 #include <mpx/io/shuffle.hpp>
 #include <mpx/io/tokenizer.hpp>
-#include <mpx/tensor/batch.hpp>
 
 namespace mpx {
 
 /// Pairs as token ids: characters on the source side, words on the target side.
 class pair_dataset {
  public:
+  using offers =
+      message<feed<"source", axis::source>, feed<"source_lengths", axis::source, 0, true>, feed<"inputs", axis::target>,
+              feed<"targets", axis::target, 0, false, true>, feed<"target_lengths", axis::target, 0, true>>;
+  using batch_type = batch_of<offers>;
+
   /// The tokens are those of the pairs themselves.
   /// Errors  throws mpx::error when there is no pair
   pair_dataset(std::span<text_pair const> pairs, std::string origin)
@@ -55,13 +60,13 @@ class pair_dataset {
   /// Shapes  source: [B, Ts], inputs: [B, Tt] = `<sos>` words, targets: [B, Tt] = words `<eos>`, then -1;
   ///         source_lengths, target_lengths: [B]; Ts and Tt are the batch's own longest
   /// Errors  throws mpx::error when `sequences` is 0
-  [[nodiscard]] std::vector<batch> batches(std::size_t sequences, std::uint64_t seed, std::uint64_t epoch) const {
+  [[nodiscard]] std::vector<batch_type> batches(std::size_t sequences, std::uint64_t seed, std::uint64_t epoch) const {
     return cut(shuffled(size(), seed, epoch), sequences);
   }
 
   /// Every pair once, in the order of the file.
   /// Errors  throws mpx::error when `sequences` is 0
-  [[nodiscard]] std::vector<batch> batches_in_order(std::size_t sequences) const {
+  [[nodiscard]] std::vector<batch_type> batches_in_order(std::size_t sequences) const {
     std::vector<std::size_t> order(size());
     for (std::size_t i = 0; i < size(); ++i) order[i] = i;
     return cut(order, sequences);
@@ -95,16 +100,16 @@ class pair_dataset {
     most.tokens[1] = std::max(most.tokens[1], static_cast<int>(one.target.size() + 1));
   }
 
-  [[nodiscard]] std::vector<batch> cut(std::vector<std::size_t> const& order, std::size_t sequences) const {
+  [[nodiscard]] std::vector<batch_type> cut(std::vector<std::size_t> const& order, std::size_t sequences) const {
     if (sequences == 0)
       throw error{{.what = "empty batch", .where = origin_, .expected = "1 sequence or more in a batch", .got = "0"}};
-    std::vector<batch> made;
+    std::vector<batch_type> made;
     for (std::size_t first = 0; first < order.size(); first += sequences)
       made.push_back(padded(std::span(order).subspan(first, std::min(sequences, order.size() - first))));
     return made;
   }
 
-  [[nodiscard]] batch padded(std::span<std::size_t const> order) const {
+  [[nodiscard]] batch_type padded(std::span<std::size_t const> order) const {
     extents size{static_cast<int>(order.size()), {0, 0}};
     for (auto i : order) grow(size, samples_[i]);
     ids source(static_cast<std::size_t>(size.rows(axis::source)), tokenizer::pad);
@@ -124,13 +129,10 @@ class pair_dataset {
       source_lengths.push_back(static_cast<std::int32_t>(one.source.size()));
       target_lengths.push_back(static_cast<std::int32_t>(tokens + 1));
     }
-    batch made{size, {}, origin_};
-    made.columns.push_back({"source", axis::source, false, std::move(source)});
-    made.columns.push_back({"source_lengths", axis::source, true, std::move(source_lengths)});
-    made.columns.push_back({"inputs", axis::target, false, std::move(inputs)});
-    made.columns.push_back({"targets", axis::target, false, std::move(targets)});
-    made.columns.push_back({"target_lengths", axis::target, true, std::move(target_lengths)});
-    return made;
+    return {size,
+            {std::move(source), std::move(source_lengths), std::move(inputs), std::move(targets),
+             std::move(target_lengths)},
+            origin_};
   }
 
   tokenizer source_;

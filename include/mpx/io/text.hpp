@@ -14,7 +14,7 @@
 #include <mpx/core/error.hpp>
 #include <mpx/core/fixed_string.hpp>
 #include <mpx/core/random.hpp>
-#include <mpx/tensor/batch.hpp>
+#include <mpx/io/batch_of.hpp>
 
 namespace mpx {
 
@@ -26,6 +26,10 @@ enum class text_part : unsigned char { training, validation };
 class text_dataset {
  public:
   static constexpr std::size_t vocabulary_size = 256;
+  using offers = message<feed<"inputs", axis::target, vocabulary_size>,
+                         feed<"targets", axis::target, vocabulary_size, false, true>,
+                         feed<"target_lengths", axis::target, 0, true>>;
+  using batch_type = batch_of<offers>;
 
   /// Errors  throws mpx::error when the file cannot be read, is empty, or is shorter than context + 1 bytes
   [[nodiscard]] static text_dataset read(std::string const& path, std::size_t context) {
@@ -59,8 +63,8 @@ class text_dataset {
 
   /// Windows that begin anywhere, chosen by (seed, step, sequence) alone.
   /// Errors  throws mpx::error when `sequences` is 0, or the part is shorter than context + 1 bytes
-  [[nodiscard]] batch random_windows(text_part part, std::size_t sequences, std::uint64_t seed,
-                                     std::uint64_t step) const {
+  [[nodiscard]] batch_type random_windows(text_part part, std::size_t sequences, std::uint64_t seed,
+                                          std::uint64_t step) const {
     require_sequences(sequences);
     auto const from = bytes(part);
     if (from.size() < context_ + 1)
@@ -79,13 +83,13 @@ class text_dataset {
   /// Windows one after the other: each byte but the part's first is a target once. The last window may be shorter
   /// than the context; its rest is padding (input 0, target -1). The last batch has what is left.
   /// Errors  throws mpx::error when `sequences` is 0, or the part is shorter than 2 bytes
-  [[nodiscard]] std::vector<batch> sequential_windows(text_part part, std::size_t sequences) const {
+  [[nodiscard]] std::vector<batch_type> sequential_windows(text_part part, std::size_t sequences) const {
     auto const from = bytes(part);
     if (from.size() < 2)
       refuse(part == text_part::training ? "training part is too short" : "validation part is too short", at_least(2),
              std::to_string(from.size()));
     require_sequences(sequences);
-    std::vector<batch> made;
+    std::vector<batch_type> made;
     std::vector<std::size_t> begins;
     for (std::size_t at = 0; at + 1 < from.size(); at += context_) {
       begins.push_back(at);
@@ -107,8 +111,7 @@ class text_dataset {
 
   [[nodiscard]] static std::string at_least(std::size_t count) { return std::to_string(count) + " bytes or more"; }
 
-  [[nodiscard]] batch windows(std::string_view from, std::vector<std::size_t> const& begins) const {
-    batch made{{static_cast<int>(begins.size()), {0, static_cast<int>(context_)}}, {}, origin_};
+  [[nodiscard]] batch_type windows(std::string_view from, std::vector<std::size_t> const& begins) const {
     std::vector<std::int32_t> inputs(begins.size() * context_, 0), targets(begins.size() * context_, -1), lengths;
     for (std::size_t row = 0; row < begins.size(); ++row) {
       std::size_t const tokens = std::min(context_, from.size() - 1 - begins[row]);
@@ -118,10 +121,9 @@ class text_dataset {
       }
       lengths.push_back(static_cast<std::int32_t>(tokens));
     }
-    made.columns.push_back({"inputs", axis::target, false, std::move(inputs)});
-    made.columns.push_back({"targets", axis::target, false, std::move(targets)});
-    made.columns.push_back({"target_lengths", axis::target, true, std::move(lengths)});
-    return made;
+    return {{static_cast<int>(begins.size()), {0, static_cast<int>(context_)}},
+            {std::move(inputs), std::move(targets), std::move(lengths)},
+            origin_};
   }
 
   std::string text_;

@@ -62,22 +62,23 @@ constexpr schedule_fault check_tasks(std::array<task, Tasks> const& tasks, int& 
 
 }  // namespace detail
 
-/// Expands a schedule over stages that stand on devices, and runs it on paper with channels of the given depth.
-/// Sends and receives take no time there; forward and backward of stage s take forward_cost[s] and backward_cost[s].
-template <class Schedule, std::size_t Devices, std::size_t Stages>
-[[nodiscard]] constexpr auto make_actions(std::array<std::size_t, Stages> const& device_of_stage, std::size_t depth,
-                                          std::array<double, Stages> const& forward_cost,
-                                          std::array<double, Stages> const& backward_cost) {
-  constexpr std::size_t M = Schedule::microbatches;
-  constexpr std::size_t most = 6 * M;
-  action_lists<Stages, Devices, action_count(Stages, M)> out;
-
-  // Plain arrays: compilers evaluate their subscripts several times as fast as std::array's.
-  std::size_t const* const device_of = device_of_stage.data();
-
-  // 1. Each stage's own list.
-  action lists[Stages][most]{};
+/// Each stage's own list: its tasks, with the sends and receives that they need. Plain arrays: compilers evaluate their
+/// subscripts several times as fast as std::array's.
+template <std::size_t Stages, std::size_t M>
+struct stage_lists {
+  action actions[Stages][6 * M]{};
   std::size_t sizes[Stages]{};
+  std::size_t slots[Stages]{};  ///< most microbatches in flight
+  schedule_fault fault = schedule_fault::none;
+  int fault_stage = 0;
+  int fault_microbatch = 0;
+};
+
+/// Expands a schedule over stages.
+template <class Schedule, std::size_t Stages>
+[[nodiscard]] constexpr auto make_stage_lists() {
+  constexpr std::size_t M = Schedule::microbatches;
+  stage_lists<Stages, M> out;
   for (std::size_t s = 0; s < Stages; ++s) {
     int const stage = static_cast<int>(s);
     auto const tasks = Schedule::tasks(stage, static_cast<int>(Stages));
@@ -100,7 +101,9 @@ template <class Schedule, std::size_t Devices, std::size_t Stages>
         slot_of[m] = static_cast<int>(free);
         out.slots[s] = std::max(out.slots[s], free + 1);
       }
-      auto const add = [&](action_kind kind) { lists[s][sizes[s]++] = {kind, stage, t.microbatch, slot_of[m]}; };
+      auto const add = [&](action_kind kind) {
+        out.actions[s][out.sizes[s]++] = {kind, stage, t.microbatch, slot_of[m]};
+      };
       if (forward) {
         if (s > 0) add(action_kind::receive_forward);
         add(action_kind::forward);
@@ -113,8 +116,29 @@ template <class Schedule, std::size_t Devices, std::size_t Stages>
       }
     }
   }
+  return out;
+}
 
-  // 2. The run on paper. It proves that the lists end, and orders the stages of one device among each other.
+/// Runs the lists of stages that stand on devices on paper, with channels of the given depth: proves that they end, and
+/// orders the stages of one device among each other. Sends and receives take no time there; forward and backward of
+/// stage s take forward_cost[s] and backward_cost[s].
+template <std::size_t Devices, std::size_t Stages, std::size_t M>
+[[nodiscard]] constexpr auto run_on_paper(stage_lists<Stages, M> const& given,
+                                          std::array<std::size_t, Stages> const& device_of_stage, std::size_t depth,
+                                          std::array<double, Stages> const& forward_cost,
+                                          std::array<double, Stages> const& backward_cost) {
+  action_lists<Stages, Devices, action_count(Stages, M)> out;
+  for (std::size_t s = 0; s < Stages; ++s) out.slots[s] = given.slots[s];
+  if (given.fault != schedule_fault::none) {
+    out.fault = given.fault;
+    out.fault_stage = given.fault_stage;
+    out.fault_microbatch = given.fault_microbatch;
+    return out;
+  }
+  std::size_t const* const device_of = device_of_stage.data();
+  auto const& lists = given.actions;
+  auto const& sizes = given.sizes;
+
   constexpr std::size_t all = action_count(Stages, M);
   std::size_t next[Stages]{}, done = 0;
   double clock[Devices]{}, busy[Devices]{};
@@ -186,7 +210,7 @@ template <class Schedule, std::size_t Devices, std::size_t Stages>
       if (device_of[s] == d || s + 1 == best || s == best + 1) start[s] = earliest(s);
   }
 
-  // 3. One list after the other.
+  // One list after the other.
   std::size_t n = 0;
   double total_busy = 0;
   for (std::size_t d = 0; d < Devices; ++d) {
@@ -199,6 +223,15 @@ template <class Schedule, std::size_t Devices, std::size_t Stages>
   out.begin[Devices] = n;
   if (out.makespan > 0) out.idle_share = 1 - total_busy / (out.makespan * static_cast<double>(Devices));
   return out;
+}
+
+/// Expands a schedule over stages that stand on devices, and runs it on paper.
+template <class Schedule, std::size_t Devices, std::size_t Stages>
+[[nodiscard]] constexpr auto make_actions(std::array<std::size_t, Stages> const& device_of_stage, std::size_t depth,
+                                          std::array<double, Stages> const& forward_cost,
+                                          std::array<double, Stages> const& backward_cost) {
+  return run_on_paper<Devices>(make_stage_lists<Schedule, Stages>(), device_of_stage, depth, forward_cost,
+                               backward_cost);
 }
 
 }  // namespace mpx

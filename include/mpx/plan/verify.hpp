@@ -3,11 +3,13 @@
 #pragma once
 
 #include <array>
+#include <concepts>
 #include <cstddef>
 #include <string_view>
 #include <type_traits>
 
 #include <mpx/plan/actions.hpp>
+#include <mpx/plan/names.hpp>
 #include <mpx/plan/partition.hpp>
 #include <mpx/plan/routes.hpp>
 #include <mpx/plan/ties.hpp>
@@ -30,42 +32,11 @@ template <schedule_fault Fault> struct fault {};
 
 namespace detail {
 
-/// A constexpr text as a name<"...">. Source::text() gives the text.
-template <class Source>
-struct named {
-  static constexpr auto make() {
-    constexpr std::size_t size = Source::text().size();
-    fixed_string<size + 1> out;
-    for (std::size_t i = 0; i < size; ++i) out.text[i] = Source::text()[i];
-    return out;
-  }
-  using type = name<make()>;
-};
-
-struct short_text {
-  std::array<char, 96> chars{};
-  std::size_t length = 0;
-  constexpr void add(std::string_view s) {
-    for (char c : s)
-      if (length < chars.size()) chars[length++] = c;
-  }
-  [[nodiscard]] constexpr std::size_t size() const { return length; }
-  constexpr char operator[](std::size_t i) const { return chars[i]; }
-};
-
 template <class Model, class Recipe, std::size_t Row>
 struct layer_text {
   static constexpr short_text text() {
     short_text out;
-    if (Row < layers_v<Model, Recipe>.size()) {
-      auto const n = layers_v<Model, Recipe>[Row].name;
-      out.add(n.path);
-      if (n.index >= 0) {
-        auto const digits = n.digits();
-        out.add(".");
-        out.add({digits.text.data(), digits.size});
-      }
-    }
+    if (Row < layers_v<Model, Recipe>.size()) out.add(layers_v<Model, Recipe>[Row].name);
     return out;
   }
 };
@@ -83,6 +54,7 @@ constexpr std::size_t first_layer(std::array<layer_info, N> const& layers, Fault
 // Each question about a plan has
 //   holds    the answer, a plain constant
 //   verdict  a checker with the facts as arguments, whose static_assert fails; only asked for where `holds` is false
+//            (a class of its own where facts take long to find: it is not looked into before)
 // --- streams ---------------------------------------------------------------------------------------------------------
 template <class Layer, class Stream, class Wanted, class Produced, bool Unread>
 struct stream_link {
@@ -225,7 +197,7 @@ template <class Placement>
   requires requires { Placement::labels; }
 inline constexpr auto labels_of<Placement> = Placement::labels;
 
-template <class Rule>
+template <class Rule, class Nearest>
 struct known_rule {
   static_assert(!sizeof(Rule), "mpx::place_at requires each rule to name a layer or section of the model");
 };
@@ -239,7 +211,14 @@ struct rules_are_known {
     return {};
   }
   static constexpr bool holds = text().empty();
-  using verdict = known_rule<rule_named<typename named<rules_are_known>::type>>;
+  static constexpr nearest_names near() {
+    nearest_names out{text()};
+    offer_sections(out, layers_v<Model, Recipe>);
+    offer_layers(out, layers_v<Model, Recipe>);
+    return out;
+  }
+  struct verdict
+      : known_rule<rule_named<typename named<rules_are_known>::type>, typename nearest_to<rules_are_known>::type> {};
 };
 
 template <class Layer>
@@ -282,6 +261,25 @@ struct layers_are_placed {
   }();
   static constexpr bool holds = row == layers_v<Model, Recipe>.size();
   using verdict = typename refusal_of<Model, Recipe, row>::type;
+};
+
+template <class Devices, class Layers>
+struct devices_work {
+  static_assert(!sizeof(Devices),
+                "mpx::recipe requires its placement to place a layer on each device that it asks for");
+};
+/// How many devices a placement asks for, where it says so.
+template <class Placement>
+inline constexpr std::size_t devices_of = 0;
+template <class Placement>
+  requires requires { { Placement::devices } -> std::convertible_to<std::size_t>; }
+inline constexpr std::size_t devices_of<Placement> = Placement::devices;
+
+template <class Model, class Recipe>
+struct devices_have_layers {
+  static constexpr std::size_t asked = devices_of<typename Recipe::placement>;
+  static constexpr bool holds = asked <= count_devices(placement_v<Model, Recipe>);
+  using verdict = devices_work<devices_given<asked>, layers_given<layers_v<Model, Recipe>.size()>>;
 };
 
 // --- schedule --------------------------------------------------------------------------------------------------------
@@ -334,13 +332,16 @@ struct schedule_ends {
 };
 
 // --- tied parameters -------------------------------------------------------------------------------------------------
-template <class Layer, class Parameter, bool Lost, bool Unequal>
+template <class Layer, class Parameter, bool Unequal>
 struct tie_holds {
-  static_assert(!Lost, "mpx::tied_parameter requires its user to name a parameter of the model in full");
-  static_assert(Lost || !Unequal, "mpx::tied_parameter requires both parameters to have the same shape and layout");
-  static_assert(Lost || Unequal,
+  static_assert(!Unequal, "mpx::tied_parameter requires both parameters to have the same shape and layout");
+  static_assert(Unequal,
                 "mpx::tied_parameter requires its user to name the parameter that owns the values, not a copy, whose "
                 "gradient would be summed twice");
+};
+template <class Layer, class Parameter, class Nearest>
+struct known_parameter {
+  static_assert(!sizeof(Layer), "mpx::tied_parameter requires its user to name a parameter of the model in full");
 };
 template <class Model, class Recipe>
 struct ties_hold {
@@ -363,8 +364,17 @@ struct ties_hold {
     });
     return owner;
   }
-  using verdict = tie_holds<layer_named_t<Model, Recipe, broken.copy_layer>,
-                            parameter_named<typename named<ties_hold>::type>, lost(broken), unequal(broken)>;
+  static constexpr nearest_names near() {
+    nearest_names out{text()};
+    offer_parameters<Model>(out, layers);
+    return out;
+  }
+  template <bool Lost, class Layer, class Parameter>
+  struct said : tie_holds<Layer, Parameter, unequal(broken)> {};
+  template <class Layer, class Parameter>
+  struct said<true, Layer, Parameter> : known_parameter<Layer, Parameter, typename nearest_to<ties_hold>::type> {};
+  using verdict = said<lost(broken), layer_named_t<Model, Recipe, broken.copy_layer>,
+                       parameter_named<typename named<ties_hold>::type>>;
 };
 
 // --- all together ----------------------------------------------------------------------------------------------------
@@ -381,12 +391,14 @@ constexpr auto first_fault() {
 }
 
 template <class Model, class Recipe>
-using fault_of = typename decltype(first_fault<loss_is_last<Model, Recipe>, streams_meet<Model, Recipe>,
-                                               tables_hold<Model, Recipe>, feeds_agree<Model, Recipe>, inputs_have_a_home<Model, Recipe>,
-                                               capacity_is_known<Model, Recipe>, positions_are_known<Model, Recipe>,
-                                               ties_hold<Model, Recipe>, rules_are_known<Model, Recipe>,
-                                               rules_do_not_overlap<Model, Recipe>, layers_are_placed<Model, Recipe>,
-                                               microbatches_suffice<Model, Recipe>, schedule_ends<Model, Recipe>>())::type;
+using fault_of =
+    typename decltype(first_fault<loss_is_last<Model, Recipe>, streams_meet<Model, Recipe>, tables_hold<Model, Recipe>,
+                                  feeds_agree<Model, Recipe>, inputs_have_a_home<Model, Recipe>,
+                                  capacity_is_known<Model, Recipe>, positions_are_known<Model, Recipe>,
+                                  ties_hold<Model, Recipe>, rules_are_known<Model, Recipe>,
+                                  rules_do_not_overlap<Model, Recipe>, layers_are_placed<Model, Recipe>,
+                                  devices_have_layers<Model, Recipe>, microbatches_suffice<Model, Recipe>,
+                                  schedule_ends<Model, Recipe>>())::type;
 
 /// Gives the verdict on the first fault, and no other error.
 template <class Model, class Recipe>
@@ -394,16 +406,22 @@ struct verified : fault_of<Model, Recipe>::verdict {
   static constexpr bool sound = std::is_same_v<fault_of<Model, Recipe>, no_fault>;
 };
 
-template <class Layer, bool Known>
+template <class Layer, class Nearest>
 struct known_layer {
-  static_assert(Known, "mpx::device_of requires its user to name a layer of the model in full");
+  static_assert(!sizeof(Layer), "mpx::device_of requires its user to name a layer of the model in full");
 };
 template <class Model, class Recipe, class Name>
 struct named_layer {
   static constexpr std::size_t row = find_layer(layers_v<Model, Recipe>, Name::view());
   static constexpr bool known = row != layers_v<Model, Recipe>.size();
+  static constexpr nearest_names near() {
+    nearest_names out{Name::view()};
+    offer_layers(out, layers_v<Model, Recipe>);
+    return out;
+  }
   static constexpr device where() {
-    static_cast<void>(sizeof(known_layer<layer_named<Name>, known>));
+    if constexpr (!known)
+      static_cast<void>(sizeof(known_layer<layer_named<Name>, typename nearest_to<named_layer>::type>));
     return known ? placement_v<Model, Recipe>[known ? row : 0] : device{};
   }
 };

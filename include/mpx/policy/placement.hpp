@@ -14,7 +14,8 @@
 
 namespace mpx {
 
-/// Assigns a device to each layer, from what is known of the layers: name, parameters, bytes, FLOPs.
+/// Assigns a device to each layer, from what is known of the layers: name, parameters, bytes, FLOPs. One that also has
+/// `static constexpr std::size_t devices` asks for so many: a plan that leaves one of them without a layer is refused.
 template <class T>
 concept placement_policy =
     requires(std::array<layer_info, 2> const& layers) {
@@ -36,9 +37,11 @@ struct place_all {
 };
 
 /// Runs of layers, equally long to within one, on host<0> ... host<Devices - 1>.
+/// Errors  compile time: fewer layers than devices
 template <std::size_t Devices>
 struct place_evenly {
   static_assert(Devices > 0, "mpx::place_evenly requires its user to name at least one device");
+  static constexpr std::size_t devices = Devices;
 
   template <std::size_t N>
   static constexpr std::array<device, N> assign(std::array<layer_info, N> const&) {

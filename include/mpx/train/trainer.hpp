@@ -13,6 +13,7 @@
 
 #include <mpx/backend/concepts.hpp>
 #include <mpx/core/error.hpp>
+#include <mpx/io/batch_of.hpp>
 #include <mpx/runtime/executor.hpp>
 #include <mpx/train/check_batch.hpp>
 #include <mpx/train/report.hpp>
@@ -87,6 +88,24 @@ class basic_trainer {
     if (std::isnan(logits.front()) && std::isnan(logits.back()))
       throw error({"no logits", "next_token_logits", "a loss that writes context.capture, and finite weights", "not a number"});
     return logits;
+  }
+
+  // The same for a batch that says which feeds it has.
+  // Errors  compile time: the model reads a feed that the data set does not offer
+  template <class Offers>
+  step_report step(batch_of<Offers> const& data) {
+    detail::check_feeds<Model, Offers, true>();
+    return step(static_cast<batch const&>(data));
+  }
+  template <class Offers>
+  double evaluate(batch_of<Offers> const& data) {
+    detail::check_feeds<Model, Offers, true>();
+    return evaluate(static_cast<batch const&>(data));
+  }
+  template <class Offers>
+  std::vector<float> next_token_logits(batch_of<Offers> const& data) {
+    detail::check_feeds<Model, Offers, false>();
+    return next_token_logits(static_cast<batch const&>(data));
   }
 
   /// V, the number of tokens that logits are given for.

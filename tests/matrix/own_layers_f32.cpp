@@ -1,0 +1,12 @@
+// A model with layers of the user's own, in f32.
+#include "matrix.hpp"
+
+TEST_CASE("a model with layers of the user's own in f32 runs as planned on 1 to 4 devices", "[matrix]") {
+  test::on_1_to_4_devices<test::own_layers, mpx::f32_only>();
+}
+
+TEST_CASE("each layer of a model with layers of the user's own in f32 computes the FLOPs that its plan says",
+          "[matrix][flops]") {
+  test::each_layer_as_planned<test::own_layers, mpx::f32_only, mpx::keep_activations>();
+  test::each_layer_as_planned<test::own_layers, mpx::f32_only, mpx::recompute_block>();
+}

@@ -1,0 +1,11 @@
+// seq2seq, in f32.
+#include "matrix.hpp"
+
+TEST_CASE("seq2seq in f32 runs as planned on 1 to 4 devices", "[matrix]") {
+  test::on_1_to_4_devices<test::small_seq2seq, mpx::f32_only>();
+}
+
+TEST_CASE("each layer of seq2seq in f32 computes the FLOPs that its plan says", "[matrix][flops]") {
+  test::each_layer_as_planned<test::small_seq2seq, mpx::f32_only, mpx::keep_activations>();
+  test::each_layer_as_planned<test::small_seq2seq, mpx::f32_only, mpx::recompute_block>();
+}
