@@ -44,7 +44,7 @@ using divided = mpx::self_attention<12, 3, true>;
 using said = mpx::self_attention<12, 3, true, mpx::axis::target, xavier, xavier, mpx::head_width<4>>;
 static_assert(std::is_same_v<divided::parameters, said::parameters> && said::inner == 12);
 static_assert(mpx::footprint<mpx::self_attention<8, 3, true, mpx::axis::target, xavier, xavier, mpx::unbiased,
-                                                 mpx::head_width<128>>>::parameters == 4 * 8 * 3 * 128);
+                                                 mpx::head_width<128>>>::parameters_on(1) == 4 * 8 * 3 * 128);
 
 /// Replaces every id of a column behind its sequence's length.
 void change_padding(mpx::batch& batch, char const* ids, char const* lengths) {

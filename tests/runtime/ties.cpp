@@ -9,23 +9,25 @@
 
 namespace {
 
-using table = mpx::tied_language_head<13, 13, "embedding.weight">;
-using square = mpx::tied_language_head<13, 13, "linear.weight">;
-// The table is also head.0 and head.2, the linear layer's weight also head.1 and head.3: on two devices or more both
-// ties cross from one to the other.
-struct model : mpx::sequential<mpx::token_embedding<13, 13, "inputs">, mpx::linear<13, 13>, table, mpx::layer_norm<13>,
-                               square, table, square, mpx::cross_entropy<13>> {
+template <mpx::fixed_string Owner>
+using tied = mpx::language_head<13, 13, mpx::tied_parameter<"weight", mpx::shape<13, 13>, Owner>, mpx::whole>;
+using first = tied<"linear.0.weight">;
+using second = tied<"linear.1.weight">;
+// The weight of linear.0 is also that of head.0 and head.2, linear.1's also that of head.1 and head.3: on two devices or
+// more both ties cross from one to the other.
+struct model : mpx::sequential<mpx::token_embedding<13, 13, "inputs">, mpx::linear<13, 13>, mpx::linear<13, 13>, first,
+                               mpx::layer_norm<13>, second, first, second, mpx::cross_entropy<13, mpx::spread::invariant>> {
   static constexpr std::size_t width = 13;
 };
 using run = test::still_recipe<test::f64_only, mpx::place_evenly<4>, 2>;
 
 constexpr auto& plan = mpx::plan_v<model, run>;
-static_assert(plan.ties.size() == 4 && plan.parameters() == 2 * 13 * 13 + 3 * 13);
+static_assert(plan.ties.size() == 4 && plan.parameters() == 3 * 13 * 13 + 4 * 13);
 static_assert(plan.ties[0].with(plan.ties[2]) && plan.ties[1].with(plan.ties[3]) && !plan.ties[0].with(plan.ties[1]));
-static_assert(plan.placement[0] != plan.placement[5] && plan.placement[2] != plan.placement[5]);
+static_assert(plan.placement[1] != plan.placement[6] && plan.placement[3] != plan.placement[6]);
 
-constexpr std::array tables{"embedding.weight", "head.0.weight", "head.2.weight"};
-constexpr std::array squares{"linear.weight", "head.1.weight", "head.3.weight"};
+constexpr std::array tables{"linear.0.weight", "head.0.weight", "head.2.weight"};
+constexpr std::array squares{"linear.1.weight", "head.1.weight", "head.3.weight"};
 
 template <class Placement>
 std::vector<float> trained() {
@@ -62,7 +64,7 @@ TEST_CASE("all holders have the owner's values and gradient, and the norm counts
 TEST_CASE("whichever holder is given values, all of them follow", "[runtime][ties]") {
   mpx::trainer<model, run> trainer;
   for (auto const* name : tables) {
-    std::vector<double> const values(13 * 13, name[0] == 'e' ? 1.0 : name[5] - '0' + 2.0);
+    std::vector<double> const values(13 * 13, name[0] == 'l' ? 1.0 : name[5] - '0' + 2.0);
     trainer.set_parameter(name, values);
     for (auto const* holder : tables) {
       auto const now = trainer.parameter(holder);

@@ -52,16 +52,24 @@ template <class G>
 concept group =
     (std::constructible_from<G, std::string, int, std::chrono::milliseconds> &&
      std::constructible_from<G, std::string, int, std::chrono::milliseconds, std::size_t> &&
-     requires(G& one, int rank, std::span<summand<float> const> data, std::span<summand<double> const> exact,
-              std::size_t n) {
+     requires(G& one, int rank, std::span<summand<float> const> parts, std::span<summand<double> const> exact_parts,
+              float* data, double* exact, bf16* halves, f16* other_halves, std::size_t n) {
        one.barrier(rank);
+       one.all_reduce(rank, parts, n);
+       one.all_reduce(rank, exact_parts, n);
        one.all_reduce(rank, data, n);
        one.all_reduce(rank, exact, n);
+       one.all_reduce(rank, halves, n);
+       one.all_reduce(rank, other_halves, n);
+       one.all_reduce_max(rank, data, n);
+       one.all_reduce_max(rank, exact, n);
+       { one.bytes_brought(rank) } -> std::same_as<std::uint64_t>;
        one.open();
        one.abort();
      }) ||
     unsatisfied<"a group is made from (name, ranks, deadline) or (name, ranks, deadline, summands) and offers "
-                "barrier(rank), all_reduce(rank, span<summand<A> const>, n), open() and abort()",
+                "barrier(rank), all_reduce(rank, span<summand<T> const>, n), all_reduce(rank, T*, n), "
+                "all_reduce_max(rank, T*, n), bytes_brought(rank), open() and abort()",
                 G>();
 
 /// Matrix products into T and into its accumulator.
@@ -123,6 +131,7 @@ concept transforms =
       m.widen(as_float, in, n);
       m.fill_ids(ids, -1, n);
       m.add(out, in, n);
+      m.add_bias(out, in, n, n);
       m.template activation_forward<gelu>(out, in, n);
       m.template activation_backward<gelu>(out, in, in, n);
       m.template gated_forward<gelu>(out, in, n, n);
@@ -130,7 +139,7 @@ concept transforms =
       m.rotary(turn, out);
       m.dropout(out, in, draw, n, n, n);
     } ||
-    unsatisfied<"a machine offers zero, copy, cast, widen, fill_ids, add, activation_forward<F>, "
+    unsatisfied<"a machine offers zero, copy, cast, widen, fill_ids, add, add_bias, activation_forward<F>, "
                 "activation_backward<F>, gated_forward<F>, gated_backward<F>, rotary and dropout",
                 M, T>();
 

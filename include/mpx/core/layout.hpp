@@ -205,4 +205,16 @@ template <class Rule>
   return x;
 }
 
+/// A layout as a fact that errors print, axis by axis.
+template <spread Tensor, spread Data, spread Pipeline>
+struct lies {
+  static constexpr layout as{Tensor, Data, Pipeline};
+};
+template <layout L>
+struct layout_fact {
+  using type = lies<L.tensor, L.data, L.pipeline>;
+};
+template <layout L>
+using lies_t = typename layout_fact<L>::type;
+
 }  // namespace mpx

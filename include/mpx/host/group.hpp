@@ -15,29 +15,45 @@
 
 #include <mpx/backend/operations.hpp>
 #include <mpx/config/config.hpp>
+#include <mpx/core/dtype.hpp>
 #include <mpx/core/error.hpp>
 #include <mpx/host/channel.hpp>
 
 namespace mpx::on_host {
 
-/// sum[i] = part[0][i] + part[1][i] + ..., in this order, written to every part, for i from `begin` to `end`.
+/// How parts become one: their sum, or the largest of each place.
+struct sum_of {
+  template <class A>
+  static MPX_INLINE A with(A a, A b) {
+    return a + b;
+  }
+};
+struct max_of {
+  template <class A>
+  static MPX_INLINE A with(A a, A b) {
+    return b > a ? b : a;
+  }
+};
+
+/// whole[i] = part[0][i] with part[1][i] with ..., in this order, written to every part, for i from `begin` to `end`.
 /// Shapes  parts: [count] pointers to at least `end` elements each
-/// Types   every sum in A
-template <class A>
-MPX_KERNEL void sum_of_parts(void* const* parts, std::size_t count, std::size_t begin, std::size_t end) {
+/// Types   every result in accumulator_t<T>, rounded once
+template <class Combine, class T>
+[[gnu::flatten]] MPX_KERNEL void combine_parts(void* const* parts, std::size_t count, std::size_t begin, std::size_t end) {
+  using A = accumulator_t<T>;
   constexpr std::size_t block = 256;
-  A sum[block];
+  A whole[block];
   for (; begin < end; begin += block) {
     std::size_t const n = end - begin < block ? end - begin : block;
     for (std::size_t p = 0; p < count; ++p) {
-      A const* const part = static_cast<A const*>(parts[p]) + begin;
+      T const* const part = static_cast<T const*>(parts[p]) + begin;
       MPX_SIMD
-      for (std::size_t i = 0; i < n; ++i) sum[i] = p == 0 ? part[i] : sum[i] + part[i];
+      for (std::size_t i = 0; i < n; ++i) whole[i] = p == 0 ? A(part[i]) : Combine::with(whole[i], A(part[i]));
     }
     for (std::size_t p = 0; p < count; ++p) {
-      A* const part = static_cast<A*>(parts[p]) + begin;
+      T* const part = static_cast<T*>(parts[p]) + begin;
       MPX_SIMD
-      for (std::size_t i = 0; i < n; ++i) part[i] = sum[i];
+      for (std::size_t i = 0; i < n; ++i) part[i] = T(whole[i]);
     }
   }
 }
@@ -55,6 +71,7 @@ class group {
       : name_(std::move(name)),
         parts_(summands),
         counts_(static_cast<std::size_t>(ranks > 0 ? ranks : 0)),
+        brought_(counts_.size()),
         deadline_(deadline) {
     if (ranks <= 0) throw error({"a group without ranks", name_, "at least 1 rank", std::to_string(ranks)});
   }
@@ -75,17 +92,51 @@ class group {
 
   /// Every rank's data becomes the sum over all ranks, in rank order, bit for bit the same everywhere.
   /// Shapes  data: [n], on each rank
-  template <class A>
-  void all_reduce(int rank, A* data, std::size_t n) {
-    summand<A> const mine{data, static_cast<std::size_t>(rank)};
-    all_reduce(rank, std::span<summand<A> const>(&mine, 1), n);
+  template <class T>
+  void all_reduce(int rank, T* data, std::size_t n) {
+    summand<T> const mine{data, static_cast<std::size_t>(rank)};
+    all_reduce(rank, std::span<summand<T> const>(&mine, 1), n);
+  }
+
+  /// Every rank's data becomes the largest of each place over all ranks.
+  /// Shapes  data: [n], on each rank
+  template <class T>
+  void all_reduce_max(int rank, T* data, std::size_t n) {
+    summand<T> const mine{data, static_cast<std::size_t>(rank)};
+    combine<max_of, T>(rank, std::span<summand<T> const>(&mine, 1), n);
   }
 
   /// Every summand becomes the sum over all of them, in the order of their places, bit for bit the same whoever brings
   /// which.
   /// Shapes  data of each: [n]
-  template <class A>
-  void all_reduce(int rank, std::span<summand<A> const> mine, std::size_t n) {
+  template <class T>
+  void all_reduce(int rank, std::span<summand<T> const> mine, std::size_t n) {
+    combine<sum_of, T>(rank, mine, n);
+  }
+
+  /// Bytes that one rank has brought to collectives since construction.
+  [[nodiscard]] std::uint64_t bytes_brought(int rank) const { return brought_[static_cast<std::size_t>(rank)]; }
+
+  /// Forgets an abort and a half-met barrier. Only while no rank is inside.
+  void open() {
+    std::scoped_lock const lock(mutex_);
+    aborted_ = false;
+    arrived_ = 0;
+    std::fill(parts_.begin(), parts_.end(), nullptr);
+  }
+
+  /// Wakes all ranks; each throws `aborted`, now and in every later call until `open()`.
+  void abort() {
+    {
+      std::scoped_lock const lock(mutex_);
+      aborted_ = true;
+    }
+    all_arrived_.notify_all();
+  }
+
+ private:
+  template <class Combine, class T>
+  void combine(int rank, std::span<summand<T> const> mine, std::size_t n) {
     auto const number = static_cast<std::size_t>(rank);
     {
       std::unique_lock lock(mutex_);
@@ -109,34 +160,17 @@ class group {
                        "none at place " + std::to_string(place)});
     }
     // Each rank sums its own share, a whole number of cache lines, and hands the result to all.
-    std::size_t const line = 64 / sizeof(A);
+    std::size_t const line = 64 / sizeof(T);
     std::size_t const share = ((n + counts_.size() - 1) / counts_.size() + line - 1) / line * line;
     std::size_t const begin = number * share < n ? number * share : n;
     std::size_t const end = begin + share < n ? begin + share : n;
-    sum_of_parts<A>(parts_.data(), parts_.size(), begin, end);
+    combine_parts<Combine, T>(parts_.data(), parts_.size(), begin, end);
+    brought_[number] += mine.size() * n * sizeof(T);  // its own rank alone writes it
     std::unique_lock lock(mutex_);
     meet(lock, rank, "all_reduce");
     for (auto const& one : mine) parts_[one.place] = nullptr;
   }
 
-  /// Forgets an abort and a half-met barrier. Only while no rank is inside.
-  void open() {
-    std::scoped_lock const lock(mutex_);
-    aborted_ = false;
-    arrived_ = 0;
-    std::fill(parts_.begin(), parts_.end(), nullptr);
-  }
-
-  /// Wakes all ranks; each throws `aborted`, now and in every later call until `open()`.
-  void abort() {
-    {
-      std::scoped_lock const lock(mutex_);
-      aborted_ = true;
-    }
-    all_arrived_.notify_all();
-  }
-
- private:
   static std::string of_rank(int rank) { return "rank " + std::to_string(rank) + " with "; }
 
   void meet(std::unique_lock<std::mutex>& lock, int rank, char const* what) {
@@ -165,6 +199,7 @@ class group {
   std::string const name_;
   std::vector<void*> parts_;         ///< the summands of the collective under way, by place
   std::vector<std::size_t> counts_;  ///< the elements that each rank brings
+  std::vector<std::uint64_t> brought_;  ///< bytes of all collectives, by rank
   clock::duration const deadline_;
 
   std::mutex mutex_;

@@ -52,6 +52,12 @@ struct row_operations {
     kernels::add(lanes{}, y, x, n);
   }
 
+  /// x[r] += bias
+  /// Shapes  x: [rows, width], bias: [width]
+  template <class T> static void add_bias(T* x, T const* bias, std::size_t rows, std::size_t width) {
+    positions_forward(x, x, bias, rows, 1, width);
+  }
+
   /// sum[c] += sum_r x[r,c]
   /// Shapes  sum: [width], x: [rows, width]
   template <class T>

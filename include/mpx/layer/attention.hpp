@@ -161,7 +161,8 @@ struct execution<cross_attention<W, H, Init, Options...>> : no_constants {
     add_gradients<key_value>(o, d_kv, replicate(memory(c)), s.key_value);
     auto const d_memory = all_reduce(c, multiply_back(c, d_memory_at, d_kv, o.template parameter<key_value>(), s.key_value),
                                      s.key_value.rows * W);
-    add_to_stream(c, c.stream("memory"), memory(c), d_memory, s.key_value.rows * W);
+    add(c, view_over<gradient_layout(decltype(memory(c))::mesh_layout), C::kind>(c.stream("memory").gradient), d_memory,
+        s.key_value.rows * W);
 
     add_gradients<query>(o, d_q, replicate(x), s.query);
     return all_reduce(c, multiply_back(c, dx, d_q, o.template parameter<query>(), s.query), s.query.rows * W);

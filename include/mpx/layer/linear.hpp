@@ -71,7 +71,7 @@ template <std::size_t In, std::size_t Out, axis Axis, class Init, class Bias, cl
 struct execution<linear<In, Out, Axis, Init, Bias, Split>>
     : detail::linear_execution<linear<In, Out, Axis, Init, Bias, Split>> {};
 
-template <std::size_t W, std::size_t V, class Weight>
-struct execution<language_head<W, V, Weight>> : detail::linear_execution<language_head<W, V, Weight>> {};
+template <std::size_t W, std::size_t V, class Weight, class Split>
+struct execution<language_head<W, V, Weight, Split>> : detail::linear_execution<language_head<W, V, Weight, Split>> {};
 
 }  // namespace mpx

@@ -5,6 +5,7 @@
 #include <cstddef>
 #include <tuple>
 #include <type_traits>
+#include <utility>
 
 #include <boost/hana/tuple.hpp>
 
@@ -117,13 +118,13 @@ struct execution;
 namespace detail {
 
 /// What a layer's forward returns is what its description gives; its backward returns the gradient of what it takes.
-template <class Layer, layout Returned, layout Described>
+template <class Layer, class Returned, class Described>
 struct forward_layout {
-  static_assert(Returned == Described, "mpx::layer requires its forward to return the layout that its description gives");
+  static_assert(std::is_same_v<Returned, Described>, "mpx::layer requires its forward to return the layout that its description gives");
 };
-template <class Layer, layout Returned, layout Described>
+template <class Layer, class Returned, class Described>
 struct backward_layout {
-  static_assert(Returned == Described,
+  static_assert(std::is_same_v<Returned, Described>,
                 "mpx::layer requires its backward to return the gradient of what it takes in that gradient's layout: a "
                 "partial sum is reduced first, and once");
 };
@@ -145,6 +146,55 @@ struct plain_pointers {
 
 template <class L> concept composed = block<L> || chain<L> || residual_layer<L>;
 template <class L> concept runs_over_views = requires { sizeof(execution<L>); };
+template <class L> concept repeats = requires { typename L::repeated; };
+
+/// What a primitive layer's forward and backward return, if anything crosses there.
+template <class L, class C>
+struct returned {
+  using given = operands<L, C>;
+  using pointer = typename C::compute*;
+  using forward = decltype(execution<L>::forward(std::declval<given const&>(), input_view<L, C>{}, pointer{}));
+  using backward = decltype(execution<L>::backward(std::declval<given const&>(), output_gradient_view<L, C>{}, pointer{}));
+};
+
+template <class L, class C, bool Gives>
+struct forward_kept {};
+template <class L, class C>
+struct forward_kept<L, C, true>
+    : forward_layout<L, lies_t<returned<L, C>::forward::mesh_layout>, lies_t<output_view<L, C>::mesh_layout>> {};
+template <class L, class C, bool Takes>
+struct backward_kept {};
+template <class L, class C>
+struct backward_kept<L, C, true>
+    : backward_layout<L, lies_t<returned<L, C>::backward::mesh_layout>, lies_t<input_gradient_view<L, C>::mesh_layout>> {};
+
+/// Asks a layer, or each one that it is composed of, in the body of the class.
+template <class L, class C>
+struct layouts_kept {};
+template <class Layers, class C>
+struct layouts_kept_by_all;
+template <class... L, class C>
+struct layouts_kept_by_all<boost::hana::tuple<L...>, C> {
+  using asked = std::index_sequence<sizeof(layouts_kept<L, C>)...>;
+};
+template <block L, class C>
+struct layouts_kept<L, C> : layouts_kept<typename L::body, C> {};
+template <residual_layer L, class C>
+struct layouts_kept<L, C> : layouts_kept<typename L::branch, C> {};
+template <chain L, class C>
+struct layouts_kept<L, C> : layouts_kept_by_all<typename L::layers, C> {};
+template <repeats L, class C>
+struct layouts_kept<L, C> : layouts_kept<typename L::repeated, C> {};
+
+template <class L, class C>
+  requires(!composed<L> && !repeats<L> && runs_over_views<L>)
+struct layouts_kept<L, C> {
+  using asked = std::index_sequence<sizeof(forward_kept<L, C, (L::gives::size > 0)>),
+                                    sizeof(backward_kept<L, C, (L::takes::size > 0)>)>;
+};
+template <class L, class C>
+  requires(!composed<L> && !repeats<L> && !runs_over_views<L>)
+struct layouts_kept<L, C> : plain_pointers<L> {};
 
 }  // namespace detail
 
@@ -157,6 +207,11 @@ struct no_constants {
 /// Layers composed of others (layer/composition.hpp).
 template <class L>
 struct composition;
+
+/// Does a layer, or each one that it is composed of, return what its description says? A trainer asks all layers of its
+/// model. Errors  compile time: the layer, what it returned, what was described
+template <class L, class Context>
+using keeps_layouts = decltype(verdict_on<detail::layouts_kept<L, Context>>());
 
 /// Writes the table of constants, where the layer has one.
 template <class L, class C>
@@ -175,14 +230,8 @@ void run_forward(C const& c, T const* weights, T const* constants, T const* x, T
     composition<L>::forward(c, weights, constants, x, y, saved);
   } else if constexpr (detail::runs_over_views<L>) {
     operands<L, C> const all{c, weights, nullptr, constants, saved};
-    if constexpr (L::gives::size > 0) {
-      auto const given = execution<L>::forward(all, input_view<L, C>{x}, y);
-      static_cast<void>(sizeof(detail::forward_layout<L, decltype(given)::mesh_layout, output_view<L, C>::mesh_layout>));
-    } else {
-      execution<L>::forward(all, input_view<L, C>{x}, y);
-    }
+    execution<L>::forward(all, input_view<L, C>{x}, y);
   } else {
-    static_cast<void>(sizeof(detail::plain_pointers<L>));
     L::forward(c, weights, constants, x, y, saved);
   }
 }
@@ -197,14 +246,8 @@ void run_backward(C const& c, T const* weights, typename C::accumulate* gradient
     composition<L>::backward(c, weights, gradients, constants, dy, dx, saved);
   } else if constexpr (detail::runs_over_views<L>) {
     operands<L, C> const all{c, weights, gradients, constants, saved};
-    if constexpr (L::takes::size > 0) {
-      auto const given = execution<L>::backward(all, output_gradient_view<L, C>{dy}, dx);
-      static_cast<void>(sizeof(detail::backward_layout<L, decltype(given)::mesh_layout, input_gradient_view<L, C>::mesh_layout>));
-    } else {
-      execution<L>::backward(all, output_gradient_view<L, C>{dy}, dx);
-    }
+    execution<L>::backward(all, output_gradient_view<L, C>{dy}, dx);
   } else {
-    static_cast<void>(sizeof(detail::plain_pointers<L>));
     L::backward(c, weights, gradients, constants, dy, dx, saved);
   }
 }

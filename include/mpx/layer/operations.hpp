@@ -15,67 +15,67 @@ namespace mpx {
 
 namespace detail {
 
-template <layout X, layout W>
+template <class X, class W>
 struct linear_layouts {
-  static_assert(over_mesh(layouts::linear, X, W).allowed(),
+  static_assert(over_mesh(layouts::linear, X::as, W::as).allowed(),
                 "mpx::multiply requires its operands to multiply on each axis of the mesh: I x I, R x S<0>, S<1> x S<1>, or "
                 "R, V, P, S<0> x R");
 };
-template <layout X, layout B>
+template <class X, class B>
 struct bias_layouts {
-  static_assert(over_mesh(layouts::biased, X, B).allowed(),
+  static_assert(over_mesh(layouts::biased, X::as, B::as).allowed(),
                 "mpx::add_bias requires its operands to add up on each axis of the mesh: I + I, S<1> + S<0>, or R, V, S<0> + "
                 "R; a partial sum is reduced first");
 };
-template <layout A, layout B>
+template <class A, class B>
 struct sum_layouts {
-  static_assert(over_mesh(layouts::sum, A, B).allowed(),
+  static_assert(over_mesh(layouts::sum, A::as, B::as).allowed(),
                 "mpx::add requires both sides to have one layout: a partial sum is reduced before a whole value is added");
 };
-template <layout X>
+template <class X>
 struct function_layout {
-  static_assert(over_mesh(layouts::function, X).allowed(),
+  static_assert(over_mesh(layouts::function, X::as).allowed(),
                 "mpx::layer requires a function that is not linear to take a whole value: f(a + b) is not f(a) + f(b)");
 };
-template <layout A, layout B>
+template <class A, class B>
 struct product_layouts {
-  static_assert(over_mesh(layouts::product, A, B).allowed(),
+  static_assert(over_mesh(layouts::product, A::as, B::as).allowed(),
                 "mpx::layer requires factors of one layout, or a partial sum and a replicated factor: a product of two "
                 "partial sums is not the sum of their products");
 };
-template <layout X, layout W>
+template <class X, class W>
 struct row_layouts {
-  static_assert(over_mesh(layouts::rowwise, X, W).allowed(),
+  static_assert(over_mesh(layouts::rowwise, X::as, W::as).allowed(),
                 "mpx::layer requires a function of rows to take whole rows: I with I, or R, V, S<0> with R");
 };
-template <layout QKV>
+template <class QKV>
 struct head_layouts {
-  static_assert(over_mesh(layouts::heads, QKV).allowed(),
+  static_assert(over_mesh(layouts::heads, QKV::as).allowed(),
                 "mpx::attention requires its operands to hold whole heads and all tokens: I, R, V or S<1>");
 };
-template <layout Ids, layout Table>
+template <class Ids, class Table>
 struct lookup_layouts {
-  static_assert(over_mesh(layouts::lookup, Ids, Table).allowed(),
+  static_assert(over_mesh(layouts::lookup, Ids::as, Table::as).allowed(),
                 "mpx::look_up requires ids and table to be I and I, S<0> or S<1>, or V, S<0> and R");
 };
-template <layout Logits>
+template <class Logits>
 struct loss_layouts {
-  static_assert(over_mesh(layouts::loss, Logits).allowed(),
+  static_assert(over_mesh(layouts::loss, Logits::as).allowed(),
                 "mpx::cross_entropy requires its logits to be whole values: I, V, S<0> or S<1>");
 };
-template <layout X>
+template <class X>
 struct reducible {
-  static_assert(layouts::all_reduce(X.tensor) != spread::refused,
+  static_assert(layouts::all_reduce(X::as.tensor) != spread::refused,
                 "mpx::all_reduce requires a partial sum: what is whole already would be summed twice");
 };
-template <layout X>
+template <class X>
 struct replicable {
-  static_assert(layouts::replicate(X.tensor) != spread::refused,
+  static_assert(layouts::replicate(X::as.tensor) != spread::refused,
                 "mpx::replicate requires an invariant value: the same on each rank, with the same gradient");
 };
-template <layout Computed, layout Parameter>
+template <class Computed, class Parameter>
 struct gradient_layouts {
-  static_assert(Computed == Parameter,
+  static_assert(Computed::as == Parameter::as,
                 "mpx::layer requires each parameter's gradient to be added up in the layout that its parameter implies");
 };
 
@@ -92,7 +92,7 @@ constexpr auto view_over(T* y) {
 /// Shapes  x: n elements on each rank
 template <class C, view X>
 auto all_reduce(C const& c, X x, std::size_t n) {
-  static_cast<void>(sizeof(detail::reducible<X::mesh_layout>));
+  static_cast<void>(sizeof(detail::reducible<lies_t<X::mesh_layout>>));
   require_same_memory<C, X>();
   if constexpr (C::tensor_ranks > 1) c.ranks.all_reduce(x.data, n);
   return view_over<over_axis(mesh_axis::tensor, layouts::all_reduce, X::mesh_layout), X::where>(x.data);
@@ -101,7 +101,7 @@ auto all_reduce(C const& c, X x, std::size_t n) {
 /// I -> R: the same value, of which each rank uses its part. Backward is `all_reduce`.
 template <view X>
 auto replicate(X x) {
-  static_cast<void>(sizeof(detail::replicable<X::mesh_layout>));
+  static_cast<void>(sizeof(detail::replicable<lies_t<X::mesh_layout>>));
   return view_over<over_axis(mesh_axis::tensor, layouts::replicate, X::mesh_layout), X::where>(x.data);
 }
 
@@ -117,7 +117,7 @@ struct dense_sizes {
 /// Shapes  x: [rows, in], w: [out, in], y: [rows, out]
 template <class C, class T, view X, view W>
 auto multiply(C const& c, T* y, X x, W w, dense_sizes s) {
-  static_cast<void>(sizeof(detail::linear_layouts<X::mesh_layout, W::mesh_layout>));
+  static_cast<void>(sizeof(detail::linear_layouts<lies_t<X::mesh_layout>, lies_t<W::mesh_layout>>));
   require_same_memory<C, X, W>();
   T const* const no_bias = nullptr;
   c.machine.template gemm<T>({.m = s.rows, .n = s.out, .k = s.in, .transpose_b = true}, x.data, w.data, y, no_bias);
@@ -128,8 +128,8 @@ auto multiply(C const& c, T* y, X x, W w, dense_sizes s) {
 template <class C, class T, view X, view W, view B>
 auto multiply(C const& c, T* y, X x, W w, B b, dense_sizes s) {
   constexpr layout product = over_mesh(layouts::linear, X::mesh_layout, W::mesh_layout);
-  static_cast<void>(sizeof(detail::linear_layouts<X::mesh_layout, W::mesh_layout>));
-  static_cast<void>(sizeof(detail::bias_layouts<product, B::mesh_layout>));
+  static_cast<void>(sizeof(detail::linear_layouts<lies_t<X::mesh_layout>, lies_t<W::mesh_layout>>));
+  static_cast<void>(sizeof(detail::bias_layouts<lies_t<product>, lies_t<B::mesh_layout>>));
   require_same_memory<C, X, W, B>();
   c.machine.template gemm<T>({.m = s.rows, .n = s.out, .k = s.in, .transpose_b = true}, x.data, w.data, y, b.data);
   return view_over<over_mesh(layouts::biased, product, B::mesh_layout), X::where>(y);
@@ -146,7 +146,7 @@ template <class C, class T, view X, view W, view B>
 auto multiply_reduced(C const& c, T* y, X x, W w, B b, dense_sizes s) {
   constexpr layout reduced = over_axis(mesh_axis::tensor, layouts::all_reduce,
                                        over_mesh(layouts::linear, X::mesh_layout, W::mesh_layout));
-  static_cast<void>(sizeof(detail::bias_layouts<reduced, B::mesh_layout>));
+  static_cast<void>(sizeof(detail::bias_layouts<lies_t<reduced>, lies_t<B::mesh_layout>>));
   if constexpr (C::tensor_ranks == 1) {
     require_same_memory<C, X, W, B>();
     c.machine.template gemm<T>({.m = s.rows, .n = s.out, .k = s.in, .transpose_b = true}, x.data, w.data, y, b.data);
@@ -162,7 +162,7 @@ template <class C, view G, view DY, view X>
 void add_weight_gradient(C const& c, G dw, DY dy, X x, dense_sizes s) {
   using T = typename C::compute;
   static_cast<void>(sizeof(
-      detail::gradient_layouts<over_mesh(layouts::weight_gradient, DY::mesh_layout, X::mesh_layout), G::mesh_layout>));
+      detail::gradient_layouts<lies_t<over_mesh(layouts::weight_gradient, DY::mesh_layout, X::mesh_layout)>, lies_t<G::mesh_layout>>));
   require_same_memory<C, G, DY, X>();
   T const* const no_bias = nullptr;
   c.machine.template gemm<T>({.m = s.out, .n = s.in, .k = s.rows, .transpose_a = true, .accumulate = true}, dy.data,
@@ -172,7 +172,7 @@ void add_weight_gradient(C const& c, G dw, DY dy, X x, dense_sizes s) {
 /// Where the gradient of a vector that stands in each row is added up, if the layouts say so.
 template <view G, view DY>
 auto* row_sum_into(G gradient, DY) {
-  static_cast<void>(sizeof(detail::gradient_layouts<over_mesh(layouts::row_sum, DY::mesh_layout), G::mesh_layout>));
+  static_cast<void>(sizeof(detail::gradient_layouts<lies_t<over_mesh(layouts::row_sum, DY::mesh_layout)>, lies_t<G::mesh_layout>>));
   return gradient.data;
 }
 
@@ -187,7 +187,7 @@ void add_row_sum(C const& c, G db, DY dy, std::size_t rows, std::size_t width) {
 template <class C, class T, view DY, view W>
 auto multiply_back(C const& c, T* dx, DY dy, W w, dense_sizes s) {
   constexpr layout given = over_mesh(layouts::input_gradient, DY::mesh_layout, W::mesh_layout);
-  static_cast<void>(sizeof(detail::linear_layouts<gradient_layout(given), W::mesh_layout>));
+  static_cast<void>(sizeof(detail::linear_layouts<lies_t<gradient_layout(given)>, lies_t<W::mesh_layout>>));
   require_same_memory<C, DY, W>();
   T const* const no_bias = nullptr;
   c.machine.template gemm<T>({.m = s.rows, .n = s.in, .k = s.out}, dy.data, w.data, dx, no_bias);
@@ -198,7 +198,7 @@ auto multiply_back(C const& c, T* dx, DY dy, W w, dense_sizes s) {
 /// f, element by element, is not linear.
 template <class C, class T, view X>
 auto function_of(C const&, T* y, X) {
-  static_cast<void>(sizeof(detail::function_layout<X::mesh_layout>));
+  static_cast<void>(sizeof(detail::function_layout<lies_t<X::mesh_layout>>));
   require_same_memory<C, X>();
   return view_over<over_mesh(layouts::function, X::mesh_layout), X::where>(y);
 }
@@ -206,7 +206,7 @@ auto function_of(C const&, T* y, X) {
 /// A product with another factor, element by element: a gradient that passes back through a function of x.
 template <class C, class T, view X, view B>
 auto product_of(C const&, T* y, X, B) {
-  static_cast<void>(sizeof(detail::product_layouts<X::mesh_layout, B::mesh_layout>));
+  static_cast<void>(sizeof(detail::product_layouts<lies_t<X::mesh_layout>, lies_t<B::mesh_layout>>));
   require_same_memory<C, X, B>();
   return view_over<over_mesh(layouts::product, X::mesh_layout, B::mesh_layout), X::where>(y);
 }
@@ -214,7 +214,7 @@ auto product_of(C const&, T* y, X, B) {
 /// A function of whole rows and a vector.
 template <class C, class T, view X, view W>
 auto rows_of(C const&, T* y, X, W) {
-  static_cast<void>(sizeof(detail::row_layouts<X::mesh_layout, W::mesh_layout>));
+  static_cast<void>(sizeof(detail::row_layouts<lies_t<X::mesh_layout>, lies_t<W::mesh_layout>>));
   require_same_memory<C, X, W>();
   return view_over<over_mesh(layouts::rowwise, X::mesh_layout, W::mesh_layout), X::where>(y);
 }
@@ -229,25 +229,27 @@ auto scaled_of(C const&, T* y, X) {
 /// Attention of heads of q and of k and v, which lie alike.
 template <class C, class T, view Q, view KV>
 auto attended_of(C const&, T* o, Q, KV) {
-  static_cast<void>(sizeof(detail::head_layouts<Q::mesh_layout>));
-  static_cast<void>(sizeof(detail::sum_layouts<Q::mesh_layout, KV::mesh_layout>));
+  static_cast<void>(sizeof(detail::head_layouts<lies_t<Q::mesh_layout>>));
+  static_cast<void>(sizeof(detail::sum_layouts<lies_t<Q::mesh_layout>, lies_t<KV::mesh_layout>>));
   require_same_memory<C, Q, KV>();
   return view_over<over_mesh(layouts::heads, Q::mesh_layout), Q::where>(o);
 }
 
-/// Adds to the gradient of a stream that the layer reads beside its input.
-template <class C, class Side, view Value, view DX>
-void add_to_stream(C const& c, Side const& stream, Value, DX dx, std::size_t n) {
-  static_cast<void>(sizeof(detail::sum_layouts<gradient_layout(Value::mesh_layout), DX::mesh_layout>));
-  require_same_memory<C, Value, DX>();
-  c.machine.template add<typename C::compute>(stream.gradient, dx.data, n);
+/// y += x, element by element
+/// Shapes  y, x: n elements on each rank
+template <class C, view Y, view X>
+auto add(C const& c, Y y, X x, std::size_t n) {
+  static_cast<void>(sizeof(detail::sum_layouts<lies_t<Y::mesh_layout>, lies_t<X::mesh_layout>>));
+  require_same_memory<C, Y, X>();
+  c.machine.template add<typename C::compute>(y.data, x.data, n);
+  return view_over<over_mesh(layouts::sum, Y::mesh_layout, X::mesh_layout), Y::where>(y.data);
 }
 
 /// Rows of a table, by ids.
 template <class C, class T, view Table>
 auto look_up_of(C const&, T* y, Table) {
   constexpr layout ids = activation_layout(spread::invariant);
-  static_cast<void>(sizeof(detail::lookup_layouts<ids, Table::mesh_layout>));
+  static_cast<void>(sizeof(detail::lookup_layouts<lies_t<ids>, lies_t<Table::mesh_layout>>));
   require_same_memory<C, Table>();
   return view_over<over_mesh(layouts::lookup, ids, Table::mesh_layout), Table::where>(y);
 }
@@ -257,7 +259,7 @@ template <view Heads, view Table>
 auto* score_bias_of(Heads, Table table) {
   constexpr layout ids = activation_layout(spread::invariant);
   static_cast<void>(sizeof(
-      detail::sum_layouts<Heads::mesh_layout, over_mesh(layouts::lookup, ids, Table::mesh_layout)>));
+      detail::sum_layouts<lies_t<Heads::mesh_layout>, lies_t<over_mesh(layouts::lookup, ids, Table::mesh_layout)>>));
   return table.data;
 }
 
@@ -266,14 +268,14 @@ template <view G, view DY>
 auto* look_up_into(G gradient, DY) {
   constexpr layout ids = activation_layout(spread::invariant);
   static_cast<void>(sizeof(
-      detail::gradient_layouts<over_mesh(layouts::lookup_gradient, ids, DY::mesh_layout), G::mesh_layout>));
+      detail::gradient_layouts<lies_t<over_mesh(layouts::lookup_gradient, ids, DY::mesh_layout)>, lies_t<G::mesh_layout>>));
   return gradient.data;
 }
 
 /// A sum over all rows of a loss, whose parts on data ranks and stages are yet to be added.
 template <class C, view Logits>
 auto loss_of(C const& c, Logits) {
-  static_cast<void>(sizeof(detail::loss_layouts<Logits::mesh_layout>));
+  static_cast<void>(sizeof(detail::loss_layouts<lies_t<Logits::mesh_layout>>));
   require_same_memory<C, Logits>();
   return view_over<over_mesh(layouts::loss, Logits::mesh_layout), Logits::where>(c.loss);
 }

@@ -77,20 +77,21 @@ struct linear : layer_defaults {
 template <std::size_t C, std::size_t V, class Init = init::normal<20>>
 using head_weight = parameter<"weight", shape<V, C>, Init, over_tensor<spread::sharded_0>>;
 
-/// logits = x W^T, from the model's width to its vocabulary. Each tensor rank computes the logits of its slice.
+/// logits = x W^T, from the model's width to its vocabulary. Each tensor rank computes the logits of its slice, or all of
+/// them when `Split` is whole.
 /// Shapes  x: [B, T, C], logits: [B, T, V], W: [V, C]
-template <std::size_t C, std::size_t V, class Weight = head_weight<C, V>>
+template <std::size_t C, std::size_t V, class Weight = head_weight<C, V>, class Split = split_outputs<>>
 struct language_head : layer_defaults {
   static constexpr std::size_t in = C;
   static constexpr std::size_t out = V;
   static constexpr bool has_bias = false;
-  using layouts = detail::split_layouts<split_outputs<>>;
+  using layouts = detail::split_layouts<Split>;
   using row_label = name<"head">;
   using takes = message<stream<"x", C>>;
   using gives = message<stream<"x", V, axis::target, layouts::y>>;
   using parameters = boost::hana::tuple<Weight>;
   static constexpr std::array<tensor_extent, 1> saves{{{axis::target, C}}};
-  static constexpr std::array<tensor_extent, 1> backward_sums{summed_over_ranks(axis::target, C)};
+  static constexpr std::array<tensor_extent, 1> backward_sums{summed_over_ranks(axis::target, sharded(layouts::y) ? C : 0)};
   static constexpr bool keeps_input = true;
   static constexpr double flops(extents const& e) {
     return 2.0 * e.rows(axis::target) * static_cast<double>(C * e.share(V, layouts::y));

@@ -59,4 +59,31 @@ inline constexpr bool is_option_v<Tag, Tag<N>> = true;
 template <class Tag, class... Args>
 inline constexpr bool has_option_v = (std::is_same_v<Tag, Args> || ...);
 
+namespace detail {
+
+template <class Option, std::size_t N>
+struct padded_option {
+  using type = Option;
+};
+template <template <std::size_t> class Tag, std::size_t V, std::size_t N>
+  requires(std::is_same_v<Tag<V>, vocabulary<V>> || std::is_same_v<Tag<V>, source_vocabulary<V>> ||
+           std::is_same_v<Tag<V>, target_vocabulary<V>>)
+struct padded_option<Tag<V>, N> {
+  using type = Tag<(V + N - 1) / N * N>;
+};
+
+template <class Model, std::size_t N>
+struct padded_model;
+template <template <class...> class Family, class... Options, std::size_t N>
+struct padded_model<Family<Options...>, N> {
+  using type = Family<typename padded_option<Options, N>::type...>;
+};
+
+}  // namespace detail
+
+/// A model whose vocabularies are rounded up to a multiple of N, as tensor ranks need it: 50257 becomes 50304 of 64. No
+/// batch has an id above the tokenizer's; the logits of such ids learn to be small.
+template <class Model, std::size_t N>
+using with_padded_vocabulary = typename detail::padded_model<Model, N>::type;
+
 }  // namespace mpx

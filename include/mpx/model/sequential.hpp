@@ -58,8 +58,8 @@ struct layer_link<at_layer<I>, produced<Produced>, wanted<Wanted>> {
   static_assert(fits<Produced, Wanted>,
                 "mpx::sequential requires each layer to take the shape that the layer before it produces");
   static_assert(!fits<Produced, Wanted> || lies_alike<Produced, Wanted>,
-                "mpx::sequential requires each layer to take the layout that the layer before it produces: a partial sum "
-                "is reduced, a slice is gathered, before another layout is read");
+                "mpx::sequential requires each layer to take the layout that the layer before it produces: a layer with "
+                "split_inputs reads slices of columns and gives whole rows");
 };
 
 template <std::size_t I, class Before, class... Layers>

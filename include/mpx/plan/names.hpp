@@ -16,6 +16,7 @@ namespace mpx {
 
 /// A fact that errors print: existing names, the nearest first.
 template <class... Names> struct nearest {};
+template <class Name> struct layer_named {};
 
 namespace detail {
 
@@ -175,6 +176,17 @@ struct nearest_to {
   static nearest<typename named<one<I>>::type...> as_types(std::index_sequence<I...>);
   using type = decltype(as_types(std::make_index_sequence<near.worth_saying()>{}));
 };
+
+template <class Model, class Recipe, std::size_t Row>
+struct layer_text {
+  static constexpr short_text text() {
+    short_text out;
+    if (Row < layers_v<Model, Recipe>.size()) out.add(layers_v<Model, Recipe>[Row].name);
+    return out;
+  }
+};
+template <class Model, class Recipe, std::size_t Row>
+using layer_named_t = layer_named<typename named<layer_text<Model, Recipe, Row>>::type>;
 
 }  // namespace detail
 

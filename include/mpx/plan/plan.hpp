@@ -9,6 +9,7 @@
 #include <mpx/plan/actions.hpp>
 #include <mpx/plan/budget.hpp>
 #include <mpx/plan/memory.hpp>
+#include <mpx/plan/mesh.hpp>
 #include <mpx/plan/partition.hpp>
 #include <mpx/plan/verify.hpp>
 
@@ -23,7 +24,8 @@ struct memory_use {
   }
 };
 
-/// What a model, cut and scheduled by a recipe, needs and does.
+/// What a model, cut and scheduled by a recipe, needs and does. Over a mesh, every data and tensor rank has the same plan:
+/// this is that of one of them, whose stages are the pipeline axis.
 template <std::size_t Layers, std::size_t Stages, std::size_t Devices, std::size_t Actions, std::size_t Ties>
 struct plan {
   static constexpr std::size_t layer_count = Layers;
@@ -33,7 +35,8 @@ struct plan {
 
   extents capacity;
   element_sizes elements;
-  std::size_t microbatches = 0;
+  mesh_shape mesh;
+  std::size_t microbatches = 0;  ///< of one data rank
   std::array<layer_info, Layers> layers{};
   std::array<device, Layers> placement{};
   std::array<layer_place, Layers> places{};
@@ -76,11 +79,16 @@ struct plan {
   /// Bytes from stage `link` to the next one in a step of full microbatches; as many come back as gradients.
   [[nodiscard]] constexpr bytes link_bytes(std::size_t link) const {
     std::size_t sum = 0;
-    for (std::size_t k = 0; k < links[link].streams; ++k) {
-      auto const& s = links[link].stream[k];
-      sum += static_cast<std::size_t>(capacity.rows(s.on)) * s.width * elements.compute;
-    }
+    for (std::size_t k = 0; k < links[link].streams; ++k) sum += links[link].stream[k].elements(capacity) * elements.compute;
     return {sum * microbatches};
+  }
+
+  /// Bytes that each tensor rank of a stage sums with the others in a step of full microbatches.
+  [[nodiscard]] constexpr bytes tensor_sum_bytes(std::size_t stage) const { return {stages[stage].tensor_sums * microbatches}; }
+
+  /// Bytes of gradients that each data rank of a stage sums with the others in a step.
+  [[nodiscard]] constexpr bytes data_sum_bytes(std::size_t stage) const {
+    return {mesh.data > 1 ? stages[stage].parameter_elements * elements.accumulate : 0};
   }
 
   [[nodiscard]] constexpr std::size_t parameters() const {
@@ -109,6 +117,7 @@ constexpr auto make_plan() {
   plan<N, S, D, action_count(S, M), T> out;
   out.capacity = Recipe::capacity;
   out.elements = sizes_of<typename Recipe::precision>;
+  out.mesh = {Recipe::mesh::mesh_data, D, Recipe::mesh::mesh_tensor};
   out.microbatches = M;
   out.layers = layers;
   out.placement = where;

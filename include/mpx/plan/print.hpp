@@ -66,6 +66,9 @@ std::ostream& operator<<(std::ostream& out, plan<L, S, D, A, T> const& p) {
   if (p.capacity.tokens[0] > 0) out << " x " << p.capacity.tokens[0] << " source";
   if (p.capacity.tokens[1] > 0) out << " x " << p.capacity.tokens[1] << (p.capacity.tokens[0] > 0 ? " target" : "");
   out << " tokens\n";
+  if (p.mesh.data * p.mesh.tensor > 1)
+    out << "mesh: data " << p.mesh.data << " x pipeline " << p.mesh.pipeline << " x tensor " << p.mesh.tensor << ", "
+        << p.mesh.devices() << " devices; below is what each data and tensor rank has\n";
 
   std::vector<row> stages{{"stage", "device", "layers", "", "parameters", "GFLOP/step", "in flight"}};
   for (std::size_t s = 0; s < S; ++s) {
@@ -93,6 +96,13 @@ std::ostream& operator<<(std::ostream& out, plan<L, S, D, A, T> const& p) {
     for (std::size_t k = 0; k < p.links[s].streams; ++k)
       out << (k > 0 ? ", " : "") << p.links[s].stream[k].label << " [.., " << p.links[s].stream[k].width << ']';
     out << ", " << to_string(p.link_bytes(s)) << " a step forward and as much back\n";
+  }
+  for (std::size_t s = 0; s < S && p.mesh.data * p.mesh.tensor > 1; ++s) {
+    out << "  stage " << s << ": ";
+    if (p.mesh.tensor > 1) out << to_string(p.tensor_sum_bytes(s)) << " summed over tensor ranks";
+    if (p.mesh.data > 1)
+      out << (p.mesh.tensor > 1 ? ", " : "") << to_string(p.data_sum_bytes(s)) << " of gradients summed over data ranks";
+    out << " a step\n";
   }
   char idle[64];
   std::snprintf(idle, sizeof idle, "%.1f", 100 * p.idle_share());

@@ -1,5 +1,5 @@
 /// @file
-/// Can the tensor ranks of a mesh share a layer evenly?
+/// Does a mesh fit its model: the devices of its pipeline axis, and what its tensor ranks share?
 #pragma once
 
 #include <array>
@@ -9,11 +9,20 @@
 #include <boost/hana/tuple.hpp>
 
 #include <mpx/model/footprint.hpp>
+#include <mpx/plan/names.hpp>
+#include <mpx/plan/partition.hpp>
 
 namespace mpx {
 
 /// What a layer divides among tensor ranks.
 enum class divided : unsigned char { nothing, heads, vocabulary, columns };
+
+// Facts that errors print.
+template <std::size_t N> struct tensor_ranks {};
+template <std::size_t N> struct to_be_shared {};
+template <std::size_t N> struct next_multiple {};
+template <std::size_t N> struct pipeline_axis {};
+template <std::size_t N> struct devices_placed {};
 
 namespace detail {
 
@@ -73,6 +82,50 @@ constexpr indivisible find_indivisible(std::size_t ranks) {
     return {ids ? divided::vocabulary : divided::columns, size};
   }
 }
+
+template <divided What, class Layer, class Size, class Ranks, class Next>
+struct evenly_shared {
+  static_assert(What != divided::heads, "mpx::mesh requires its tensor ranks to divide the heads of each attention");
+  static_assert(What != divided::vocabulary,
+                "mpx::mesh requires its tensor ranks to divide the vocabulary: pad it to a multiple of them "
+                "(mpx::with_padded_vocabulary)");
+  static_assert(What != divided::columns, "mpx::mesh requires its tensor ranks to divide the columns that they share");
+};
+template <class Model, class Recipe>
+struct ranks_share_evenly {
+  static constexpr std::size_t ranks = Recipe::mesh::mesh_tensor;
+  struct outcome {
+    std::size_t segment = 0;
+    indivisible what{};
+  };
+  static constexpr outcome first = []<class... S>(segments<S...>) {
+    outcome out;
+    if (ranks > 1)
+      static_cast<void>(((out.what = find_indivisible<typename S::layer>(ranks), out.segment += !out.what.exists(),
+                          out.what.exists()) || ...));
+    return out;
+  }(segments_of<Model>{});
+  static constexpr bool holds = !first.what.exists();
+  static constexpr std::size_t row = [] {
+    std::size_t r = 0;
+    while (r < layers_v<Model, Recipe>.size() && layers_v<Model, Recipe>[r].segment != first.segment) ++r;
+    return r;
+  }();
+  using verdict = evenly_shared<first.what.what, layer_named_t<Model, Recipe, row>, to_be_shared<first.what.size>,
+                                tensor_ranks<ranks>, next_multiple<(first.what.size + ranks - 1) / ranks * ranks>>;
+};
+
+template <class Pipeline, class Devices>
+struct mesh_is_placed {
+  static_assert(!sizeof(Pipeline), "mpx::mesh requires its placement to use as many devices as its pipeline axis has");
+};
+template <class Model, class Recipe>
+struct mesh_has_the_devices {
+  static constexpr std::size_t named = Recipe::mesh::mesh_pipeline;
+  static constexpr std::size_t placed = count_devices(placement_v<Model, Recipe>);
+  static constexpr bool holds = named == 0 || named == placed;
+  using verdict = mesh_is_placed<pipeline_axis<named>, devices_placed<placed>>;
+};
 
 }  // namespace detail
 

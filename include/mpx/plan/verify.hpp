@@ -12,12 +12,12 @@
 #include <mpx/plan/names.hpp>
 #include <mpx/plan/partition.hpp>
 #include <mpx/plan/routes.hpp>
+#include <mpx/plan/tensor_ranks.hpp>
 #include <mpx/plan/ties.hpp>
 
 namespace mpx {
 
 // Facts that errors print.
-template <class Name> struct layer_named {};
 template <class Name> struct stream_named {};
 template <class Name> struct rule_named {};
 template <class Name> struct parameter_named {};
@@ -31,17 +31,6 @@ template <int Microbatch> struct at_microbatch {};
 template <schedule_fault Fault> struct fault {};
 
 namespace detail {
-
-template <class Model, class Recipe, std::size_t Row>
-struct layer_text {
-  static constexpr short_text text() {
-    short_text out;
-    if (Row < layers_v<Model, Recipe>.size()) out.add(layers_v<Model, Recipe>[Row].name);
-    return out;
-  }
-};
-template <class Model, class Recipe, std::size_t Row>
-using layer_named_t = layer_named<typename named<layer_text<Model, Recipe, Row>>::type>;
 
 /// The first layer for which `faulty` is true; the number of layers where there is none.
 template <std::size_t N, class Faulty>
@@ -59,7 +48,8 @@ constexpr std::size_t first_layer(std::array<layer_info, N> const& layers, Fault
 template <class Layer, class Stream, class Wanted, class Produced, bool Unread>
 struct stream_link {
   static_assert(Unread,
-                "mpx::sequential requires each stream that a layer reads to be written before it with the same shape");
+                "mpx::sequential requires each stream that a layer reads to be written before it with the same shape "
+                "and layout");
   static_assert(!Unread, "mpx::sequential requires each stream that a layer writes to be read by a later layer");
 };
 template <class Model, class Recipe>
@@ -397,7 +387,8 @@ using fault_of =
                                   capacity_is_known<Model, Recipe>, positions_are_known<Model, Recipe>,
                                   ties_hold<Model, Recipe>, rules_are_known<Model, Recipe>,
                                   rules_do_not_overlap<Model, Recipe>, layers_are_placed<Model, Recipe>,
-                                  devices_have_layers<Model, Recipe>, microbatches_suffice<Model, Recipe>,
+                                  devices_have_layers<Model, Recipe>, mesh_has_the_devices<Model, Recipe>,
+                                  ranks_share_evenly<Model, Recipe>, microbatches_suffice<Model, Recipe>,
                                   schedule_ends<Model, Recipe>>())::type;
 
 /// Gives the verdict on the first fault, and no other error.

@@ -6,6 +6,7 @@
 #include <cmath>
 #include <cstddef>
 #include <cstdint>
+#include <span>
 #include <tuple>
 #include <type_traits>
 #include <utility>
@@ -44,6 +45,17 @@ struct parameter_view {
   T* weights = nullptr;  ///< null when the master is what the layers read
 };
 
+/// A parameter in memory whose layout is known: what norm and update work on.
+template <class T, layout Weight, layout Gradient, device_kind Where>
+struct typed_parameter {
+  using accumulate = accumulator_t<T>;
+  parameter_view<T> const& at;
+
+  [[nodiscard]] auto master() const { return tensor_view<accumulate, Weight, Where>{at.master}; }
+  [[nodiscard]] auto weights() const { return tensor_view<T, Weight, Where>{at.weights}; }
+  [[nodiscard]] auto gradient() const { return tensor_view<accumulate, Gradient, Where>{at.gradient}; }
+};
+
 /// A stage whose layers have these types, on one tensor rank. Which layers of the model they are, and where their memory
 /// is, are numbers: equal stages share one instantiation.
 /// Types   T: compute type; master weights, gradients and sums are accumulator_t<T>
@@ -56,8 +68,6 @@ class stage<Machine, T, stage_layers<Runs...>, Ranks> {
   using accumulate = accumulator_t<T>;
   using context = layer_context<Machine, T, Ranks>;
   static constexpr bool master_copy = !std::is_same_v<T, accumulate>;
-  template <class L>
-  static constexpr auto& parameters_of_layer = parameters_of<L, Ranks::count>;
 
   stage(stage_tables const& tables, Machine& machine, std::byte* arena, Ranks const& ranks = {})
       : tables_(tables),
@@ -75,7 +85,7 @@ class stage<Machine, T, stage_layers<Runs...>, Ranks> {
     step_values const none{};
     each_layer([&]<class L>(std::size_t row) {
       run_prepare<L>(make_context(none, {}, 0, row), constants(row));
-      for (auto const& p : parameters_of_layer<L>) {
+      for (auto const& p : parameters_of<L, Ranks::count>) {
         if (!p.tied_to.empty()) continue;
         fill(p, name_hash(p.label, name_hash(".", tables_.layers[row].name.hash())), seed, master(row) + p.offset);
       }
@@ -172,13 +182,33 @@ class stage<Machine, T, stage_layers<Runs...>, Ranks> {
   void each_parameter(F&& f) {
     each_layer([&]<class L>(std::size_t row) {
       std::size_t index = 0;
-      for (auto const& p : parameters_of_layer<L>) {
+      for (auto const& p : parameters_of<L, Ranks::count>) {
         std::size_t const offset = tables_.places[row].parameter_offset + p.offset;
         f(parameter_view<T>{row, index++, &p, at<accumulate>(info().master) + offset, at<accumulate>(info().gradients) + offset,
                             at<accumulate>(info().states) + offset, info().parameter_elements,
                             master_copy ? at<T>(info().weights) + offset : nullptr});
       }
     });
+  }
+
+  /// The same as typed parameters. `State::layout_of` says what a gradient's layout has become, given backward's.
+  template <class State, class F>
+  void each_typed_parameter(F&& f) {
+    each_parameter([&](parameter_view<T> const& p) {
+      // Few layouts, many parameters: f is compiled once for each layout.
+      auto const as = [&]<spread Over>() {
+        constexpr layout weight = parameter_layout(Over);
+        f(typed_parameter<T, weight, State::layout_of(gradient_layout(weight)), Machine::kind>{p});
+      };
+      if (p.info->over_tensor == spread::sharded_0) as.template operator()<spread::sharded_0>();
+      else if (p.info->over_tensor == spread::sharded_1) as.template operator()<spread::sharded_1>();
+      else as.template operator()<spread::invariant>();
+    });
+  }
+
+  /// All gradients of the stage, one after the other, alignment included.
+  [[nodiscard]] std::span<accumulate> gradients() const {
+    return {at<accumulate>(info().gradients), info().parameter_elements};
   }
 
  private:

@@ -20,10 +20,11 @@ void check_batch(Plan const& plan, batch const& given, bool targets_needed) {
   auto const number = [](auto n) { return std::to_string(n); };
 
   if (given.size.sequences <= 0) throw error({"empty batch", origin(), "at least 1 sequence", number(given.size.sequences)});
-  int const most = plan.capacity.sequences * static_cast<int>(plan.microbatches);
+  std::size_t const parts = plan.mesh.data * plan.microbatches;
+  int const most = plan.capacity.sequences * static_cast<int>(parts);
   if (given.size.sequences > most)
     throw error({"batch is larger than the capacity", origin(),
-                 "at most " + number(most) + " sequences (" + number(plan.microbatches) + " microbatches of " +
+                 "at most " + number(most) + " sequences (" + number(parts) + " microbatches of " +
                      number(plan.capacity.sequences) + ")",
                  number(given.size.sequences)});
 

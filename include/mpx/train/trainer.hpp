@@ -29,6 +29,7 @@ class basic_trainer {
   using settings = typename Recipe::settings;
   using accumulate = accumulator_t<typename Recipe::precision::compute>;
   static constexpr auto& plan = plan_v<Model, Recipe>;
+  using checked_layers = typename replica<Model, Recipe, Backend>::checked_layers;
 
   explicit basic_trainer(settings const& chosen = {})
       : settings_(checked(chosen)),
@@ -114,33 +115,37 @@ class basic_trainer {
   [[nodiscard]] long steps() const { return steps_; }
   [[nodiscard]] long skipped_steps() const { return skipped_; }
 
-  /// Master values of the parameter with this full name, for example "encoder.layers.0.mlp.up.weight".
+  /// Master values of the parameter with this full name, for example "encoder.layers.0.mlp.up.weight", all tensor ranks'
+  /// slices together.
   /// Errors  throws mpx::error when no parameter has this name
-  [[nodiscard]] std::span<accumulate const> parameter(std::string_view full_name) {
-    auto const p = find(full_name);
-    return {p.master, p.info->count};
+  [[nodiscard]] std::vector<accumulate> parameter(std::string_view full_name) {
+    return gathered(full_name, [](auto const& p) { return p.master; });
   }
-  /// Its gradient in the last step: scaled by the loss scale, before clipping.
-  [[nodiscard]] std::span<accumulate const> gradient(std::string_view full_name) {
-    auto const p = find(full_name);
-    return {p.gradient, p.info->count};
+  /// Its gradient in the last step: of the whole batch, scaled by the loss scale, before clipping.
+  [[nodiscard]] std::vector<accumulate> gradient(std::string_view full_name) {
+    return gathered(full_name, [](auto const& p) { return p.gradient; });
   }
-  /// Replaces a parameter's values; tied copies and compute-type copies follow, whichever holder is named.
+  /// Replaces a parameter's values on every device; tied copies and compute-type copies follow, whichever holder is named.
   /// Errors  throws mpx::error when no parameter has this name, or its size is another one
   void set_parameter(std::string_view full_name, std::span<accumulate const> values) {
-    auto p = find(full_name);
-    if (!p.info->tied_to.empty()) p = find(p.info->tied_to);
-    if (values.size() != p.info->count)
-      throw error({"parameter has another size", std::string(full_name), std::to_string(p.info->count) + " values",
+    auto const named = find(full_name, 0, 0);
+    std::string_view const owner = named.info->tied_to.empty() ? full_name : named.info->tied_to;
+    if (values.size() != named.info->size())
+      throw error({"parameter has another size", std::string(full_name), std::to_string(named.info->size()) + " values",
                    std::to_string(values.size())});
-    for (std::size_t i = 0; i < values.size(); ++i) p.master[i] = values[i];
+    for (std::size_t d = 0; d < plan.mesh.data; ++d)
+      for (std::size_t t = 0; t < plan.mesh.tensor; ++t) {
+        auto const p = find(owner, d, t);
+        for (std::size_t i = 0; i < p.info->count; ++i) p.master[i] = values[p.info->whole_index(i, t)];
+      }
     executor_.copy_tied_values();
   }
 
-  /// Calls f(full name, parameter_view) for each parameter in the model's order, tied copies included.
+  /// Calls f(full name, parameter_view) for each parameter in the model's order, tied copies included, as data and tensor
+  /// rank 0 holds it.
   template <class F>
   void each_parameter(F&& f) {
-    executor_.each_stage([&](auto& s) {
+    executor_.at(0, 0).each_stage([&](auto& s) {
       s.each_parameter([&](auto const& p) { f(plan.layers[p.layer].name.text() + '.' + std::string(p.info->label), p); });
     });
   }
@@ -181,15 +186,27 @@ class basic_trainer {
     return executor_.run(work);
   }
 
-  [[nodiscard]] auto find(std::string_view full_name) {
+  [[nodiscard]] auto find(std::string_view full_name, std::size_t data_rank, std::size_t tensor_rank) {
     parameter_view<typename Recipe::precision::compute> found;
-    executor_.each_stage([&](auto& s) {
+    executor_.at(data_rank, tensor_rank).each_stage([&](auto& s) {
       s.each_parameter([&](auto const& p) {
         if (detail::is_parameter(full_name, plan.layers[p.layer].name, p.info->label)) found = p;
       });
     });
     if (!found.info) throw error({"no such parameter", "trainer", "the full name of a parameter", '"' + std::string(full_name) + '"'});
     return found;
+  }
+
+  /// A parameter's values, from the slices of all tensor ranks.
+  template <class Values>
+  [[nodiscard]] std::vector<accumulate> gathered(std::string_view full_name, Values values_of) {
+    std::vector<accumulate> whole(find(full_name, 0, 0).info->size());
+    for (std::size_t t = 0; t < plan.mesh.tensor; ++t) {
+      auto const p = find(full_name, 0, t);
+      accumulate const* const slice = values_of(p);
+      for (std::size_t i = 0; i < p.info->count; ++i) whole[p.info->whole_index(i, t)] = slice[i];
+    }
+    return whole;
   }
 
   settings settings_;

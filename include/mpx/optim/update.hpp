@@ -1,0 +1,56 @@
+/// @file
+/// The norm and the update of one parameter, from gradients whose type says that they are fully reduced.
+#pragma once
+
+#include <array>
+#include <cstddef>
+
+#include <mpx/policy/optimizer.hpp>
+#include <mpx/tensor/view.hpp>
+
+namespace mpx {
+
+namespace detail {
+
+template <class Weight, class Gradient>
+struct reduced_gradient {
+  static_assert(over_mesh(layouts::update, Weight::as, Gradient::as).allowed(),
+                "mpx::optimizer requires a fully reduced gradient in its parameter's layout: each partial sum over data ranks, "
+                "stages and tensor ranks is taken once");
+};
+
+template <class Gradient>
+struct whole_squares {
+  static_assert(over_mesh(layouts::squares, Gradient::as).allowed(),
+                "mpx::clip_by_global_norm requires fully reduced gradients: the norm of a sum is not a sum of norms");
+};
+
+}  // namespace detail
+
+/// Sums of squares of one rank. Those of slices are added up over the tensor ranks, those of copies are counted once.
+template <class A>
+struct square_sums {
+  A slices = 0;
+  A copies = 0;
+};
+
+/// Adds the squares of a gradient where its layout says that they belong.
+/// Shapes  gradient: [n]
+template <class Machine, class A, view Gradient>
+void add_squares(Machine& machine, square_sums<A>& sums, Gradient gradient, std::size_t n) {
+  constexpr layout counted = over_mesh(layouts::squares, Gradient::mesh_layout);
+  static_cast<void>(sizeof(detail::whole_squares<lies_t<Gradient::mesh_layout>>));
+  A const sum = machine.sum_of_squares(gradient.data, n);
+  (counted.tensor == spread::partial ? sums.slices : sums.copies) += sum;
+}
+
+/// One step of the optimizer on one parameter: its master values and, where there are some, its compute-type copy.
+/// Shapes  master, weights, gradient, each of states: [n]
+template <class Optimizer, class Machine, view Master, view Weights, view Gradient, class A, std::size_t States, class Bound>
+void update_parameter(Machine& machine, typename Optimizer::constants const& constants, Master master, Weights weights,
+                      Gradient gradient, std::array<A*, States> const& states, std::size_t n, A factor, Bound bound) noexcept {
+  static_cast<void>(sizeof(detail::reduced_gradient<lies_t<Master::mesh_layout>, lies_t<Gradient::mesh_layout>>));
+  machine.template update<Optimizer>(constants, master.data, weights.data, gradient.data, states, n, factor, bound);
+}
+
+}  // namespace mpx

@@ -1,0 +1,44 @@
+/// @file
+/// What is still to be added to a device's gradients before norm and update may see them.
+#pragma once
+
+#include <cstddef>
+
+#include <mpx/backend/concepts.hpp>
+#include <mpx/core/layout.hpp>
+
+namespace mpx {
+
+/// As backward leaves them: a part of the sum over the data ranks, and over the stages that share a tied parameter.
+struct from_backward {
+  static constexpr layout layout_of(layout const& gradient) { return gradient; }
+};
+/// Summed over the stages.
+struct summed_over_stages {
+  static constexpr layout layout_of(layout const& gradient) {
+    return over_axis(mesh_axis::pipeline, layouts::all_reduce, gradient);
+  }
+};
+/// Summed over the stages and the data ranks: whole.
+struct summed_over_mesh {
+  static constexpr layout layout_of(layout const& gradient) {
+    return over_axis(mesh_axis::data, layouts::all_reduce, summed_over_stages::layout_of(gradient));
+  }
+};
+
+/// The gradients of one device in one of these states. Backward gives the first; each reduction takes one state and gives
+/// the next, so that none is forgotten and none is done twice.
+template <class State>
+class device_gradients {
+ public:
+  using state = State;
+  [[nodiscard]] std::size_t device() const { return device_; }
+
+ private:
+  template <class Model, class Recipe, backend Backend>
+  friend class replica;
+  explicit device_gradients(std::size_t device) : device_(device) {}
+  std::size_t device_;
+};
+
+}  // namespace mpx

@@ -1,0 +1,290 @@
+/// @file
+/// The whole model once: one arena and machine for each device of the pipeline axis, stages joined by channels. Every data
+/// and tensor rank of a mesh has one.
+#pragma once
+
+#include <algorithm>
+#include <array>
+#include <chrono>
+#include <cstddef>
+#include <deque>
+#include <span>
+#include <tuple>
+#include <type_traits>
+#include <utility>
+#include <vector>
+
+#include <mpx/backend/concepts.hpp>
+#include <mpx/optim/decision.hpp>
+#include <mpx/optim/update.hpp>
+#include <mpx/plan/plan.hpp>
+#include <mpx/runtime/gradients.hpp>
+#include <mpx/runtime/links.hpp>
+#include <mpx/runtime/stage.hpp>
+#include <mpx/runtime/step.hpp>
+#include <mpx/runtime/ties.hpp>
+
+namespace mpx {
+
+/// What one data and tensor rank holds and does. Its devices' threads call it, each for its own device.
+template <class Model, class Recipe, backend Backend>
+class replica {
+ public:
+  using compute = typename Recipe::precision::compute;
+  using accumulate = accumulator_t<compute>;
+  using machine = typename Backend::machine;
+  using group = typename Backend::group;
+  static constexpr auto& plan = plan_v<Model, Recipe>;
+  static constexpr std::size_t S = plan.stage_count;
+  static constexpr std::size_t P = plan.device_count;
+  static constexpr std::size_t T = plan.mesh.tensor;
+  using ranks = std::conditional_t<T == 1, one_rank, rank_of<group, T>>;
+  using checked_layers = keeps_layouts<Model, layer_context<machine, compute, ranks>>;
+
+  /// `ranks_of_devices`: which tensor rank this is, beside the others, on each device of the pipeline axis.
+  replica(std::array<ranks, P> const& ranks_of_devices, std::size_t data_rank, std::uint64_t seed,
+          std::chrono::milliseconds deadline)
+      : data_rank_(data_rank),
+        devices_(make_devices(std::make_index_sequence<P>{})),
+        links_(plan, arenas(), deadline),
+        stages_(make_stages(ranks_of_devices, std::make_index_sequence<S>{})) {
+    find_ties(deadline);
+    each_stage([&](auto& s) { s.initialise(seed); });
+    copy_tied_values();
+  }
+  replica(replica const&) = delete;
+  replica& operator=(replica const&) = delete;
+
+  // --- a device's part of a pass, called by its thread ---------------------------------------------------------------
+  /// Every forward and backward of the device's stages, with what they send and receive.
+  [[nodiscard]] device_gradients<from_backward> run_actions(std::size_t device, job<Recipe> const& asked,
+                                                            std::span<accumulate> losses) {
+    each_stage_of(device, [](auto& stage) { stage.clear_gradients(); });
+    for (std::size_t i = plan.actions.begin[device]; i < plan.actions.begin[device + 1]; ++i)
+      execute(plan.actions.actions[i], asked, losses);
+    return device_gradients<from_backward>(device);
+  }
+
+  /// Every forward, stage by stage.
+  void evaluate(std::size_t device, job<Recipe> const& asked, std::span<accumulate> losses) {
+    for (int m = 0; m < static_cast<int>(plan.microbatches); ++m)
+      for (std::size_t s = 0; s < S; ++s) {
+        if (plan.stages[s].device_index != device) continue;
+        int const stage = static_cast<int>(s);
+        if (s > 0) execute({action_kind::receive_forward, stage, m, 0}, asked, losses);
+        execute({action_kind::forward, stage, m, 0}, asked, losses);
+        if (s + 1 < S) execute({action_kind::send_forward, stage, m, 0}, asked, losses);
+      }
+  }
+
+  /// Gradients of tied parameters become the sum over all who share them.
+  [[nodiscard]] device_gradients<summed_over_stages> sum_over_stages(device_gradients<from_backward> of) {
+    for (auto& t : ties_) t.sum_gradients(of.device());
+    return device_gradients<summed_over_stages>(of.device());
+  }
+
+  /// Gradients become the sum over the data ranks, which are `ranks_of_device`.
+  [[nodiscard]] device_gradients<summed_over_mesh> sum_over_data_ranks(device_gradients<summed_over_stages> of,
+                                                                       [[maybe_unused]] group& ranks_of_device) {
+    if constexpr (plan.mesh.data > 1)
+      each_stage_of(of.device(), [&](auto& stage) {
+        auto const all = stage.gradients();
+        ranks_of_device.all_reduce(static_cast<int>(data_rank_), all.data(), all.size());
+      });
+    return device_gradients<summed_over_mesh>(of.device());
+  }
+
+  /// Squares of each layer's gradients.
+  template <class State>
+  void add_squares_of(device_gradients<State> of, std::span<square_sums<accumulate>> squares) {
+    each_stage_of(of.device(), [&](auto& stage) {
+      for (std::size_t r = stage.info().first; r < stage.info().end; ++r) squares[r] = {};
+      stage.template each_typed_parameter<State>([&](auto const& p) {
+        if (p.at.info->tied_to.empty())  // a copy's gradient is its owner's
+          add_squares(devices_[of.device()].processor, squares[p.at.layer], p.gradient(), p.at.info->count);
+      });
+    });
+  }
+
+  template <class State>
+  void update(device_gradients<State> of, job<Recipe> const& asked, update_decision const& decision) noexcept {
+    constexpr std::size_t count = static_cast<std::size_t>(Recipe::optimizer::states);
+    each_stage_of(of.device(), [&](auto& stage) {
+      stage.template each_typed_parameter<State>([&](auto const& p) {
+        std::array<accumulate*, count> states{};
+        for (std::size_t k = 0; k < count; ++k) states[k] = p.at.states + k * p.at.state_stride;
+        update_parameter<typename Recipe::optimizer>(
+            devices_[of.device()].processor,
+            constants_for(asked.optimizer, asked.constants, static_cast<int>(p.at.info->rank)), p.master(), p.weights(),
+            p.gradient(), states, p.at.info->count, static_cast<accumulate>(decision.factor),
+            element_bound<typename Recipe::clipping>{asked.clipping});
+      });
+    });
+  }
+
+  // --- while no pass runs ----------------------------------------------------------------------------------------------
+  /// Calls f(stage) for each stage.
+  template <class F>
+  void each_stage(F&& f) {
+    std::apply([&](auto&... s) { (f(s), ...); }, stages_);
+  }
+
+  /// Tied copies take their owners' values, and every compute-type copy its master's.
+  void copy_tied_values() {
+    for (auto& t : ties_) t.copy_values(devices_[0].processor);
+    each_stage([](auto& s) { s.refresh_weights(); });
+  }
+
+  /// One parameter by its layer's row and its index there.
+  [[nodiscard]] parameter_view<compute> find(std::size_t layer, std::size_t index) {
+    parameter_view<compute> found;
+    each_stage([&](auto& s) {
+      if (layer < s.info().first || layer >= s.info().end) return;
+      s.each_parameter([&](auto const& p) {
+        if (p.layer == layer && p.index == index) found = p;
+      });
+    });
+    return found;
+  }
+
+  /// Calls f on everything that a device of this replica may wait in.
+  template <class F>
+  void each_meeting(F&& f) {
+    links_.each(f);
+    for (auto& t : ties_) f(t.meeting());
+  }
+
+  [[nodiscard]] links<Backend, S>& channels() { return links_; }
+  [[nodiscard]] std::span<std::byte> arena(std::size_t device) {
+    return {devices_[device].arena.data(), devices_[device].arena.size()};
+  }
+  /// Bytes that a device's maths library holds beside the plan.
+  [[nodiscard]] std::size_t workspace_bytes(std::size_t device) const { return devices_[device].processor.workspace_bytes(); }
+
+ private:
+  struct device_state {
+    explicit device_state(std::size_t bytes) : arena(bytes) {}
+    typename Backend::memory arena;
+    machine processor;
+  };
+
+  template <std::size_t... I>
+  static std::array<device_state, P> make_devices(std::index_sequence<I...>) {
+    static_assert(((plan.devices[I].kind == Backend::kind) && ...),
+                  "mpx::trainer requires its backend to offer every kind of device that the placement names");
+    return {device_state(plan.arena_bytes[I])...};
+  }
+  std::array<std::byte*, P> arenas() {
+    std::array<std::byte*, P> begin{};
+    for (std::size_t d = 0; d < P; ++d) begin[d] = devices_[d].arena.data();
+    return begin;
+  }
+
+  template <std::size_t I>
+  using stage_t = stage<machine, compute, stage_layers_t<Model, Recipe, I>, ranks>;
+  template <class Indices>
+  struct stage_tuple;
+  template <std::size_t... I>
+  struct stage_tuple<std::index_sequence<I...>> {
+    using type = std::tuple<stage_t<I>...>;
+  };
+  using stages = typename stage_tuple<std::make_index_sequence<S>>::type;
+
+  template <std::size_t... I>
+  stages make_stages(std::array<ranks, P> const& of_device, std::index_sequence<I...>) {
+    auto const tables = [](std::size_t s) {
+      return stage_tables{&plan.stages[s],   plan.layers.data(),      plan.places.data(),    plan.routes.routes.data(),
+                          plan.routes.held.data(), plan.routes.held_count, plan.capacity};
+    };
+    auto const on = [](std::size_t s) { return plan.stages[s].device_index; };
+    return stages{stage_t<I>(tables(I), devices_[on(I)].processor, devices_[on(I)].arena.data(), of_device[on(I)])...};
+  }
+
+  /// One tie for each owner, in the order of their first copies.
+  void find_ties(std::chrono::milliseconds deadline) {
+    auto const holder = [this](std::size_t layer, std::size_t index) {
+      auto const p = find(layer, index);
+      return tie_holder<accumulate>{plan.index_of(plan.placement[layer]), p.master, p.gradient};
+    };
+    for (auto one = plan.ties.begin(); one != plan.ties.end(); ++one) {
+      auto const same = [&](tie const& other) { return other.with(*one); };
+      if (std::any_of(plan.ties.begin(), one, same)) continue;
+      std::vector holders{holder(one->owner_layer, one->owner_parameter)};
+      for (auto copy = one; copy != plan.ties.end(); ++copy)
+        if (same(*copy)) holders.push_back(holder(copy->copy_layer, copy->copy_parameter));
+      std::size_t const count = find(one->owner_layer, one->owner_parameter).info->count;
+      ties_.emplace_back(holders, count, P, deadline);
+    }
+  }
+
+  /// Calls f(stage) for the stage with this number.
+  template <class F>
+  void on_stage(std::size_t number, F&& f) {
+    [&]<std::size_t... I>(std::index_sequence<I...>) {
+      ((I == number ? f(std::get<I>(stages_)) : void()), ...);
+    }(std::make_index_sequence<S>{});
+  }
+  /// Calls f(stage) for each stage of this device.
+  template <class F>
+  void each_stage_of(std::size_t device, F&& f) {
+    each_stage([&](auto& s) {
+      if (s.info().device_index == device) f(s);
+    });
+  }
+
+  void execute(action const& a, job<Recipe> const& asked, std::span<accumulate> losses) {
+    microbatch const part = split(asked.data->size, static_cast<int>(data_rank_ * plan.microbatches) + a.microbatch,
+                                  static_cast<int>(plan.mesh.data * plan.microbatches), T);
+    std::size_t const s = static_cast<std::size_t>(a.stage);
+    on_stage(s, [&](auto& stage) {
+      switch (a.kind) {
+        case action_kind::forward: {
+          stage.load_feeds(a.slot, *asked.data, part);
+          float* const capture = asked.capture ? asked.capture + static_cast<std::size_t>(part.first_sequence) * capture_width() : nullptr;
+          stage.forward(asked.values, part, a.slot, &losses[static_cast<std::size_t>(a.microbatch)], capture);
+          break;
+        }
+        case action_kind::backward:
+          stage.backward(asked.values, part, a.slot);
+          break;
+        case action_kind::receive_forward:
+          each_stream(s - 1, part, [&](std::size_t k, int held, std::size_t bytes) {
+            links_.forward(s - 1, k).receive(held < 0 ? stage.first_input(a.slot) : stage.held_value(a.slot, held), bytes);
+          });
+          break;
+        case action_kind::send_forward:
+          each_stream(s, part, [&](std::size_t k, int held, std::size_t bytes) {
+            links_.forward(s, k).send(held < 0 ? stage.outgoing() : stage.held_value(a.slot, held), bytes);
+          });
+          break;
+        case action_kind::receive_backward:
+          each_stream(s, part, [&](std::size_t k, int held, std::size_t bytes) {
+            links_.backward(s, k).receive(held < 0 ? stage.incoming_gradient() : stage.held_gradient(held), bytes);
+          });
+          break;
+        case action_kind::send_backward:
+          each_stream(s - 1, part, [&](std::size_t k, int held, std::size_t bytes) {
+            links_.backward(s - 1, k).send(held < 0 ? stage.input_gradient() : stage.held_gradient(held), bytes);
+          });
+          break;
+      }
+    });
+  }
+
+  template <class F>
+  void each_stream(std::size_t link, microbatch const& part, F&& f) {
+    for (std::size_t k = 0; k < plan.links[link].streams; ++k)
+      f(k, plan.links[link].held[k], plan.links[link].stream[k].elements(part.size) * sizeof(compute));
+  }
+
+  /// Width of the logits: what the last layer takes.
+  static constexpr std::size_t capture_width() { return plan.layers[plan.layer_count - 1].takes.width; }
+
+  std::size_t data_rank_;
+  std::array<device_state, P> devices_;
+  links<Backend, S> links_;
+  stages stages_;
+  std::deque<tied_values<group, accumulate>> ties_;  ///< every device walks them in this order
+};
+
+}  // namespace mpx
