@@ -52,6 +52,11 @@ struct row_operations {
     kernels::add(lanes{}, y, x, n);
   }
 
+  /// y[i] = factor * x[i]; y may be x
+  template <class T> [[gnu::flatten]] MPX_KERNEL static void scale(T* y, T const* x, A<T> factor, std::size_t n) {
+    kernels::scale(lanes{}, y, x, factor, n);
+  }
+
   /// sum[c] += sum_r x[r,c]
   /// Shapes  sum: [width], x: [rows, width]
   template <class T>

@@ -2,6 +2,9 @@
 /// Dense layers at work.
 #pragma once
 
+#include <cmath>
+#include <cstddef>
+
 #include <mpx/backend/operations.hpp>
 #include <mpx/layer/context.hpp>
 #include <mpx/model/linear.hpp>
@@ -44,6 +47,45 @@ template <std::size_t In, std::size_t Out, axis Axis, class Init, class Bias>
 struct execution<linear<In, Out, Axis, Init, Bias>> : detail::linear_execution<linear<In, Out, Axis, Init, Bias>> {};
 
 template <std::size_t W, std::size_t V, class Weight>
-struct execution<language_head<W, V, Weight>> : detail::linear_execution<language_head<W, V, Weight>> {};
+struct execution<language_head<W, V, Weight, false>> : detail::linear_execution<language_head<W, V, Weight, false>> {};
+
+/// The input is divided by sqrt(W), not the logits: that takes V / W times less.
+template <std::size_t W, std::size_t V, class Weight>
+struct execution<language_head<W, V, Weight, true>> : no_constants {
+  using layer = language_head<W, V, Weight, true>;
+  using product = detail::linear_execution<layer>;
+
+  template <class C, class T>
+  static void forward(C const& c, T const* weights, T const* constants, T const* x, T* y, std::byte* saved) {
+    typename scratch_space::frame const frame(c.scratch);
+    product::forward(c, weights, constants, divided(c, x), y, saved);
+  }
+
+  template <class C, class T, class A>
+  static void backward(C const& c, T const* weights, A* gradients, T const* constants, T const* dy, T* dx,
+                       std::byte* saved) {
+    typename scratch_space::frame const frame(c.scratch);
+    T* const x = divided(c, reinterpret_cast<T const*>(saved));
+    product::backward(c, weights, gradients, constants, dy, dx, reinterpret_cast<std::byte*>(x));
+    c.machine.scale(dx, dx, factor<A>(), elements(c));
+  }
+
+ private:
+  template <class A>
+  static A factor() {
+    return A(1) / std::sqrt(static_cast<A>(W));
+  }
+  template <class C>
+  static std::size_t elements(C const& c) {
+    return static_cast<std::size_t>(c.rows(axis::target)) * W;
+  }
+  /// x / sqrt(W), in scratch.
+  template <class C, class T>
+  static T* divided(C const& c, T const* x) {
+    T* const y = c.template take<T>(layer::forward_scratch[0]);
+    c.machine.scale(y, x, factor<typename C::accumulate>(), elements(c));
+    return y;
+  }
+};
 
 }  // namespace mpx

@@ -30,9 +30,10 @@ struct linear : layer_defaults {
   static constexpr double flops(extents const& e) { return 2.0 * e.rows(Axis) * In * Out; }
 };
 
-/// logits = x W^T, from the model's width to its vocabulary.
+/// logits = x W^T, from the model's width to its vocabulary; x W^T / sqrt(C) when `Scaled`.
 /// Shapes  x: [B, T, C], logits: [B, T, V], W: [V, C]
-template <std::size_t C, std::size_t V, class Weight = parameter<"weight", shape<V, C>, init::normal<20>>>
+template <std::size_t C, std::size_t V, class Weight = parameter<"weight", shape<V, C>, init::normal<20>>,
+          bool Scaled = false>
 struct language_head : layer_defaults {
   static constexpr std::size_t in = C;
   static constexpr std::size_t out = V;
@@ -42,6 +43,8 @@ struct language_head : layer_defaults {
   using gives = message<stream<"x", V>>;
   using parameters = boost::hana::tuple<Weight>;
   static constexpr std::array<tensor_extent, 1> saves{{{axis::target, C}}};
+  static constexpr std::array<tensor_extent, 1> forward_scratch{{{axis::target, Scaled ? C : 0}}};  // x / sqrt(C)
+  static constexpr std::array<tensor_extent, 1> backward_scratch = forward_scratch;
   static constexpr bool keeps_input = true;
   static constexpr double flops(extents const& e) { return 2.0 * e.rows(axis::target) * C * V; }
 };
