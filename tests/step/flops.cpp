@@ -71,6 +71,10 @@ TEST_CASE("seq2seq computes the FLOPs that its plan says", "[step][flops]") {
   flops_are_planned<test::small_seq2seq, mpx::keep_activations>();
 }
 
+TEST_CASE("t5 computes the FLOPs that its plan says", "[step][flops]") {
+  flops_are_planned<test::small_t5, mpx::keep_activations>();
+}
+
 TEST_CASE("recomputed gpt2 computes the FLOPs that its plan says", "[step][flops]") {
   flops_are_planned<test::small_gpt2, mpx::recompute_block>();
 }

@@ -67,6 +67,12 @@ TEST_CASE("seq2seq touches exactly the memory that its plan gives it", "[step][m
   touches_what_is_planned<test::small_seq2seq, mpx::f32_only, mpx::place_all<>, gpipe_3, mpx::recompute_block>();
 }
 
+TEST_CASE("t5 touches exactly the memory that its plan gives it", "[step][memory]") {
+  using two = mpx::place_evenly<2>;
+  touches_what_is_planned<test::small_t5, mpx::bf16_mixed, two, one_f_one_b_3, mpx::keep_activations>();
+  touches_what_is_planned<test::small_t5, mpx::f32_only, mpx::place_evenly<3>, gpipe_3, mpx::recompute_block>();
+}
+
 TEST_CASE("gpt2 touches exactly the memory that its plan gives it", "[step][memory]") {
   touches_what_is_planned<test::small_gpt2, mpx::bf16_mixed, mpx::place_evenly<2>, gpipe_3, mpx::keep_activations>();
   touches_what_is_planned<test::small_gpt2, mpx::f32_only, mpx::place_evenly<3>, one_f_one_b_3, mpx::recompute_block>();

@@ -33,9 +33,8 @@ struct execution<self_attention<W, H, Causal, Axis, Init, OutInit, Options...>> 
     }
     c.machine.gemm({.m = rows, .n = 3 * I, .k = W, .transpose_b = true}, x, weights, qkv, qkv_bias);
     if constexpr (positions::turns) c.machine.rotary(turn(c, false), qkv);
-    c.machine.attention_forward(shape(c), heads, kept.template get<typename C::accumulate>(3), qkv, qkv + I, qkv + 2 * I,
-                                lengths(c),
-                                score_bias<T>{score_weights(weights), buckets});
+    c.machine.attention_forward(shape(c), heads, kept.template get<typename C::accumulate>(3), qkv, qkv + I,
+                                qkv + 2 * I, lengths(c), score_bias<T>{score_weights(weights), buckets});
     c.machine.gemm({.m = rows, .n = W, .k = I, .transpose_b = true}, heads, weights + out_weight, y, out_bias);
   }
 
@@ -53,7 +52,8 @@ struct execution<self_attention<W, H, Causal, Axis, Init, OutInit, Options...>> 
     A* const delta = c.template take<A>(layer::backward_scratch[2]);    // [B, T, H]
     A* const dq_sum = c.template take<A>(layer::backward_scratch[3]);   // [B, T, HD]
 
-    c.machine.gemm({.m = W, .n = I, .k = rows, .transpose_a = true, .accumulate = true}, dy, heads, gradients + out_weight, none);
+    c.machine.gemm({.m = W, .n = I, .k = rows, .transpose_a = true, .accumulate = true}, dy, heads,
+                   gradients + out_weight, none);
     if constexpr (layer::has_bias) c.machine.column_sum(gradients + parameter_offset<layer, 3>, dy, rows, W);
     c.machine.gemm({.m = rows, .n = I, .k = W}, dy, weights + out_weight, d_heads, none);
     c.machine.attention_backward(shape(c), d_qkv, d_qkv + I, d_qkv + 2 * I, dq_sum, delta, d_heads, heads,
@@ -82,7 +82,8 @@ struct execution<self_attention<W, H, Causal, Axis, Init, OutInit, Options...>> 
   template <class C>
   static rotary_shape turn(C const& c, bool back) {
     return {.sequences = static_cast<std::size_t>(c.size.sequences),
-            .tokens = static_cast<std::size_t>(c.size.tokens_on(Axis)), .heads = 2 * H, .head_width = D, .stride = 3 * I, .base = positions::base, .back = back};
+            .tokens = static_cast<std::size_t>(c.size.tokens_on(Axis)), .heads = 2 * H, .head_width = D,
+            .stride = 3 * I, .base = positions::base, .back = back};
   }
   template <class C>
   static std::int32_t const* lengths(C const& c) {
@@ -134,11 +135,13 @@ struct execution<cross_attention<W, H, Init, Options...>> : no_constants {
     A* const delta = c.template take<A>(layer::backward_scratch[4]);     // [B, Tt, H]
     A* const dq_sum = c.template take<A>(layer::backward_scratch[5]);    // [B, Tt, HD]
 
-    c.machine.gemm({.m = W, .n = I, .k = rows, .transpose_a = true, .accumulate = true}, dy, heads, gradients + out_weight, none);
+    c.machine.gemm({.m = W, .n = I, .k = rows, .transpose_a = true, .accumulate = true}, dy, heads,
+                   gradients + out_weight, none);
     if constexpr (layer::has_bias) c.machine.column_sum(bias<5>(gradients), dy, rows, W);
     c.machine.gemm({.m = rows, .n = I, .k = W}, dy, weights + out_weight, d_heads, none);
-    c.machine.attention_backward(shape(c), d_q, d_kv, d_kv + I, dq_sum, delta, d_heads, heads, kept.template get<A const>(4),
-                                 q, kv, kv + I, lengths(c), score_bias<T>{}, static_cast<A*>(nullptr));
+    c.machine.attention_backward(shape(c), d_q, d_kv, d_kv + I, dq_sum, delta, d_heads, heads,
+                                 kept.template get<A const>(4), q, kv, kv + I, lengths(c), score_bias<T>{},
+                                 static_cast<A*>(nullptr));
 
     c.machine.gemm({.m = 2 * I, .n = W, .k = source_rows, .transpose_a = true, .accumulate = true}, d_kv, memory.value,
                    gradients + kv_weight, none);

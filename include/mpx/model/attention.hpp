@@ -67,7 +67,7 @@ struct positions_among<First, Rest...> {
 
 template <class T>
 inline constexpr bool projection_option =
-    std::is_same_v<T, biased> || std::is_same_v<T, unbiased> || std::is_same_v<T, unscaled> || is_option_v<head_width, T>;
+    has_option_v<T, biased, unbiased, unscaled> || is_option_v<head_width, T>;
 
 template <class... Options>
 struct self_attention_options {

@@ -8,11 +8,11 @@
 
 namespace mpx {
 
-/// y = table[id] * sqrt(C) when `Scaled`, else table[id].
+/// y = table[id] * sqrt(C) when `Scaled`, else table[id]. The table may be another one's (tied_parameter).
 /// Shapes  ids: [B, T] from the feed, y: [B, T, C], table: [V, C]
 /// Source  Vaswani et al. 2017, arXiv:1706.03762, section 3.4 (the factor)
 template <std::size_t V, std::size_t C, fixed_string Feed, axis Axis = axis::target, bool Scaled = false,
-          class Init = init::normal<20>>
+          class Init = init::normal<20>, class Table = parameter<"weight", shape<V, C>, Init>>
 struct token_embedding : layer_defaults {
   static constexpr std::size_t vocabulary = V;
   static constexpr std::size_t width = C;
@@ -23,7 +23,7 @@ struct token_embedding : layer_defaults {
   using takes = message<>;
   using gives = message<stream<"x", C, Axis>>;
   using feeds = message<feed<Feed, Axis, V>>;
-  using parameters = boost::hana::tuple<parameter<"weight", shape<V, C>, Init>>;
+  using parameters = boost::hana::tuple<Table>;
 };
 
 /// y[t] = x[t] + table[t], the table trained.

@@ -17,10 +17,10 @@ namespace mpx {
 /// up (C to F), activation, dropout, down (F to C).
 /// Shapes  x, y: [B, T, C]
 template <std::size_t C, std::size_t F, class Activation = gelu, axis Axis = axis::target,
-          class Init = init::xavier_uniform, class OutInit = Init>
+          class Init = init::xavier_uniform, class OutInit = Init, class Bias = biased>
 struct mlp {
-  using body = sequential<section<"up", linear<C, F, Axis, Init>>, activation<Activation, F, Axis>, dropout<F, Axis>,
-                          section<"down", linear<F, C, Axis, OutInit>>>;
+  using body = sequential<section<"up", linear<C, F, Axis, Init, Bias>>, activation<Activation, F, Axis>,
+                          dropout<F, Axis>, section<"down", linear<F, C, Axis, OutInit, Bias>>>;
   using row_label = name<"mlp">;
   using takes = typename body::takes;
   using gives = typename body::gives;
