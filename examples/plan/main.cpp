@@ -27,7 +27,7 @@ mpx::memory_chart chart_of(std::vector<planned> const& plans) {
                           .limit = {16'000'000'000},
                           .limit_label = "16 GB: one NVIDIA V100"};
   std::set<int> counts;
-  auto const drawn = [](planned const& p) { return p.model.starts_with("gpt"); };  // LLaMA's sizes would hide GPT-3's
+  auto const drawn = [](planned const& p) { return p.model.starts_with("gpt"); };  // others' sizes would hide GPT-3's
   for (auto const& p : plans)
     if (drawn(p)) counts.insert(p.devices);
   for (int const devices : counts) {
@@ -70,6 +70,7 @@ int main(int argc, char** argv) {
     add_gpt3(plans);
     add_gpt3_large(plans);
     add_llama(plans);
+    add_t5(plans);
 
     if (!memory_path.empty())
       write(memory_path, [&](std::ostream& out) { mpx::write_memory_chart(out, chart_of(plans)); });

@@ -21,14 +21,18 @@ struct planned {
   void (*print)(std::ostream&) = nullptr;
 };
 
-// One sequence of the model's whole context in a microbatch, bf16 arithmetic with f32 master weights, AdamW, 1F1B.
-template <class Model, std::size_t Devices>
+// bf16 arithmetic with f32 master weights, AdamW, 1F1B.
+template <class Capacity, std::size_t Devices>
 using plan_recipe =
     mpx::recipe<mpx::place_evenly<Devices>, mpx::one_f_one_b<mpx::microbatches<(Devices > 4 ? 2 * Devices : 8)>>,
-                mpx::bf16_mixed, mpx::adamw, mpx::microbatch_capacity<mpx::sequences<1>, mpx::tokens<Model::context>>>;
+                mpx::bf16_mixed, mpx::adamw, Capacity>;
 
-template <class Model, std::size_t Devices> planned plan_of(std::string const& model) {
-  constexpr auto& plan = mpx::plan_v<Model, plan_recipe<Model, Devices>>;
+// One sequence of the model's whole context in a microbatch.
+template <class Model>
+using whole_context = mpx::microbatch_capacity<mpx::sequences<1>, mpx::tokens<Model::context>>;
+
+template <class Model, class Capacity, std::size_t Devices> planned plan_of(std::string const& model) {
+  constexpr auto& plan = mpx::plan_v<Model, plan_recipe<Capacity, Devices>>;
   auto const times = mpx::make_timeline(plan.actions, mpx::channel_depth);
   planned out;
   out.model = model;
@@ -45,8 +49,12 @@ template <class Model, std::size_t Devices> planned plan_of(std::string const& m
 }
 
 // One model on several numbers of devices.
+template <class Model, class Capacity, std::size_t... Devices>
+void add_plans(std::vector<planned>& to, std::string const& model) {
+  (to.push_back(plan_of<Model, Capacity, Devices>(model)), ...);
+}
 template <class Model, std::size_t... Devices> void add_plans(std::vector<planned>& to, std::string const& model) {
-  (to.push_back(plan_of<Model, Devices>(model)), ...);
+  add_plans<Model, whole_context<Model>, Devices...>(to, model);
 }
 
 // Each in a file of its own: compilers may work on them at the same time.
@@ -54,3 +62,4 @@ void add_gpt2(std::vector<planned>& to);
 void add_gpt3(std::vector<planned>& to);
 void add_gpt3_large(std::vector<planned>& to);
 void add_llama(std::vector<planned>& to);
+void add_t5(std::vector<planned>& to);

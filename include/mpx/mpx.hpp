@@ -9,6 +9,7 @@
 #include <mpx/model/gpt2.hpp>
 #include <mpx/model/llama.hpp>
 #include <mpx/model/seq2seq.hpp>
+#include <mpx/model/t5.hpp>
 #include <mpx/plan/print.hpp>
 #include <mpx/policy/recipe.hpp>
 #include <mpx/train/generation.hpp>

@@ -1,7 +1,8 @@
 #!/usr/bin/env python3
-"""Writes what PyTorch computes for two small models beside this file: seq2seq and gpt2, two files each.
+"""Writes what PyTorch computes for three small models beside this file: seq2seq, gpt2 and t5, two files each.
 
     python3 make_goldens.py            needs torch and safetensors
+    python3 make_goldens.py --check    compares t5 with the one of transformers, which it needs too; writes nothing
 
 MODEL.safetensors holds
     initial/NAME    every parameter before training; F16, and exactly so, hence F16 is no rounding
@@ -27,6 +28,7 @@ A model is written out here step by step on purpose; torch.nn.Transformer orders
 
 import math
 import pathlib
+import sys
 
 import torch
 import torch.nn.functional as F
@@ -198,6 +200,137 @@ class GPT2:
         return norm(p, "norm", x) @ p["embedding.token.weight"].T
 
 
+def rms_norm(p, name, x):
+    return x * (x.square().mean(-1, keepdim=True) + 1e-5).rsqrt() * p[name + ".norm.weight"]
+
+
+class T5:
+    """t5<vocabulary<29>, width<32>, heads<4>, head_width<12>, feed_forward<64>, encoder_layers<2>, decoder_layers<2>>,
+    with sequences that are long enough for the buckets that hold several distances"""
+
+    VOCABULARY, HEAD_WIDTH, FEED_FORWARD, BUCKETS, MOST_DISTANCE = 29, 12, 64, 32, 128
+    INNER = HEADS * HEAD_WIDTH
+
+    def parameters(self):
+        p = Parameters(seed=3)
+        weight = lambda name, rows, inputs: p.draw(name + ".weight", (rows, inputs), deviation=0.5 / math.sqrt(inputs))
+        scale = lambda name: p.draw(name + ".norm.weight", (WIDTH,), mean=1.0, deviation=0.1)
+        p.draw("encoder.embedding.token.weight", (self.VOCABULARY, WIDTH), deviation=0.5)
+        for side in ("encoder", "decoder"):
+            for i in range(LAYERS):
+                at = f"{side}.layers.{i}"
+                scale(at + ".attention")
+                weight(at + ".attention.qkv", 3 * self.INNER, WIDTH)
+                weight(at + ".attention.out", WIDTH, self.INNER)
+                if i == 0:
+                    p.draw(at + ".attention.relative.weight", (self.BUCKETS, HEADS), deviation=0.5)
+                if side == "decoder":
+                    scale(at + ".cross_attention")
+                    weight(at + ".cross_attention.query", self.INNER, WIDTH)
+                    weight(at + ".cross_attention.key_value", 2 * self.INNER, WIDTH)
+                    weight(at + ".cross_attention.out", WIDTH, self.INNER)
+                scale(at + ".mlp")
+                weight(at + ".mlp.up", self.FEED_FORWARD, WIDTH)
+                weight(at + ".mlp.down", WIDTH, self.FEED_FORWARD)
+            scale(side + ".norm")
+        return p
+
+    def batch(self):
+        draw = torch.Generator().manual_seed(4)
+        ids = lambda tokens: torch.randint(2, self.VOCABULARY, (3, tokens), generator=draw)
+        source, inputs, targets = ids(40), ids(24), ids(24)
+        lengths = {"source_lengths": [40, 7, 31], "target_lengths": [24, 5, 18]}
+        for s in range(3):
+            source[s, lengths["source_lengths"][s]:] = 0
+            inputs[s, lengths["target_lengths"][s]:] = 0
+            targets[s, lengths["target_lengths"][s]:] = -1
+        inputs[:, 0] = 1
+        return {"source": source.tolist(), "inputs": inputs.tolist(), "targets": targets.tolist()} | lengths
+
+    def bias(self, p, side, tokens):
+        """[1, H, Tq, Tk]: the paper's buckets, by its logarithm"""
+        distance = torch.arange(tokens).unsqueeze(0) - torch.arange(tokens).unsqueeze(1)  # key - query
+        buckets, first = self.BUCKETS, torch.zeros_like(distance)
+        if side == "encoder":
+            buckets //= 2
+            first = (distance > 0) * buckets
+            distance = distance.abs()
+        else:
+            distance = (-distance).clamp(min=0)
+        exact = buckets // 2
+        share = (distance.clamp(min=1).double() / exact).log() / math.log(self.MOST_DISTANCE / exact)
+        far = (exact + (share * (buckets - exact)).long()).clamp(max=buckets - 1)
+        bucket = first + torch.where(distance < exact, distance, far)
+        return p[f"{side}.layers.0.attention.relative.weight"][bucket].permute(2, 0, 1).unsqueeze(0)
+
+    def attend(self, q, k, v, allowed, bias):
+        split = lambda x: x.unflatten(-1, (HEADS, self.HEAD_WIDTH)).transpose(1, 2)
+        scores = split(q) @ split(k).transpose(-1, -2) + bias
+        shares = scores.masked_fill(~allowed.unsqueeze(1), -math.inf).softmax(-1)
+        return (shares @ split(v)).transpose(1, 2).flatten(-2)
+
+    def stack(self, p, side, x, allowed, memory=None, known=None):
+        product = lambda name, x: x @ p[name + ".weight"].T
+        bias = self.bias(p, side, x.shape[1])
+        for i in range(LAYERS):
+            at = f"{side}.layers.{i}"
+            q, k, v = product(at + ".attention.qkv", rms_norm(p, at + ".attention", x)).chunk(3, dim=-1)
+            x = x + product(at + ".attention.out", self.attend(q, k, v, allowed, bias))
+            if memory is not None:
+                q = product(at + ".cross_attention.query", rms_norm(p, at + ".cross_attention", x))
+                k, v = product(at + ".cross_attention.key_value", memory).chunk(2, dim=-1)
+                x = x + product(at + ".cross_attention.out", self.attend(q, k, v, known, 0))
+            x = x + product(at + ".mlp.down", F.relu(product(at + ".mlp.up", rms_norm(p, at + ".mlp", x))))
+        return rms_norm(p, side + ".norm", x)
+
+    def logits(self, p, batch):
+        table = p["encoder.embedding.token.weight"]
+        known = valid(batch["source_lengths"], batch["source"].shape[1])
+        memory = self.stack(p, "encoder", table[batch["source"]], known)
+        x = self.stack(p, "decoder", table[batch["inputs"]], causal(batch["inputs"].shape[1]), memory, known)
+        return x / math.sqrt(WIDTH) @ table.T
+
+    def check(self):
+        """The same logits as those of transformers' T5ForConditionalGeneration, whose norms are asked to add 1e-5."""
+        from transformers import T5Config, T5ForConditionalGeneration
+        theirs = T5ForConditionalGeneration(T5Config(
+            vocab_size=self.VOCABULARY, d_model=WIDTH, d_kv=self.HEAD_WIDTH, d_ff=self.FEED_FORWARD, num_layers=LAYERS,
+            num_heads=HEADS, dropout_rate=0.0, layer_norm_epsilon=1e-5)).double().eval()
+        p = self.parameters()
+        values = {"shared.weight": p["encoder.embedding.token.weight"]}
+        for side in ("encoder", "decoder"):
+            values[f"{side}.final_layer_norm.weight"] = p[f"{side}.norm.norm.weight"]
+            values[f"{side}.block.0.layer.0.SelfAttention.relative_attention_bias.weight"] = p[
+                f"{side}.layers.0.attention.relative.weight"]
+            for i in range(LAYERS):
+                ours, block = f"{side}.layers.{i}", f"{side}.block.{i}.layer"
+                parts = zip("qkv", p[ours + ".attention.qkv.weight"].chunk(3))
+                values |= {f"{block}.0.SelfAttention.{part}.weight": value for part, value in parts}
+                values[f"{block}.0.SelfAttention.o.weight"] = p[ours + ".attention.out.weight"]
+                values[f"{block}.0.layer_norm.weight"] = p[ours + ".attention.norm.weight"]
+                last = 1
+                if side == "decoder":
+                    last = 2
+                    values[f"{block}.1.EncDecAttention.q.weight"] = p[ours + ".cross_attention.query.weight"]
+                    parts = zip("kv", p[ours + ".cross_attention.key_value.weight"].chunk(2))
+                    values |= {f"{block}.1.EncDecAttention.{part}.weight": value for part, value in parts}
+                    values[f"{block}.1.EncDecAttention.o.weight"] = p[ours + ".cross_attention.out.weight"]
+                    values[f"{block}.1.layer_norm.weight"] = p[ours + ".cross_attention.norm.weight"]
+                values[f"{block}.{last}.DenseReluDense.wi.weight"] = p[ours + ".mlp.up.weight"]
+                values[f"{block}.{last}.DenseReluDense.wo.weight"] = p[ours + ".mlp.down.weight"]
+                values[f"{block}.{last}.layer_norm.weight"] = p[ours + ".mlp.norm.weight"]
+        copies = {"encoder.embed_tokens.weight", "decoder.embed_tokens.weight", "lm_head.weight"}
+        missing = theirs.load_state_dict(values, strict=False)
+        assert not missing.unexpected_keys and set(missing.missing_keys) <= copies, missing
+        batch = {name: torch.tensor(values) for name, values in self.batch().items()}
+        known = valid(batch["source_lengths"], batch["source"].shape[1]).squeeze(1)
+        should = theirs(input_ids=batch["source"], attention_mask=known.long(), decoder_input_ids=batch["inputs"],
+                        use_cache=False).logits
+        off = ((self.logits(p, batch) - should).norm() / should.norm()).item()
+        print(f"t5 differs from transformers' by {off:.2e}")
+        assert off < 1e-6  # its softmax is one of f32
+
+
 def noam(step, warmup=100):
     """Vaswani et al. 2017, section 5.3; the first step is 1."""
     return WIDTH ** -0.5 * min(step ** -0.5, step * warmup ** -1.5)
@@ -248,5 +381,9 @@ def golden(model, name):
 if __name__ == "__main__":
     torch.use_deterministic_algorithms(True)
     torch.set_num_threads(1)
-    golden(Seq2Seq(), "seq2seq")
-    golden(GPT2(), "gpt2")
+    if "--check" in sys.argv:
+        T5().check()
+    else:
+        golden(Seq2Seq(), "seq2seq")
+        golden(GPT2(), "gpt2")
+        golden(T5(), "t5")

@@ -34,6 +34,21 @@ TEMPLATE_TEST_CASE("add adds in the accumulator type and rounds once", "[kernels
   }
 }
 
+TEMPLATE_TEST_CASE("scale multiplies in the accumulator type and rounds once, also in place", "[kernels][elementwise]",
+                   float, double, mpx::bf16, mpx::f16) {
+  using A = mpx::accumulator_t<TestType>;
+  for (std::size_t const n : mpx_test::widths) {
+    auto const x = numbers<TestType>(n, 4);
+    std::vector<TestType> y(n), z = x;
+    row_operations::scale(y.data(), x.data(), A(0.3), n);
+    row_operations::scale(z.data(), z.data(), A(0.3), n);
+    for (std::size_t i = 0; i < n; ++i) {
+      REQUIRE(static_cast<A>(y[i]) == static_cast<A>(TestType(A(0.3) * static_cast<A>(x[i]))));
+      REQUIRE(static_cast<A>(z[i]) == static_cast<A>(y[i]));
+    }
+  }
+}
+
 TEST_CASE("column_sum adds the rows, in their order, to what was there", "[kernels][elementwise]") {
   float const x[] = {1, 2, 3, 4, 5, 6};
   float sum[] = {10, 20};

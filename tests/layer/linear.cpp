@@ -2,6 +2,7 @@
 #include <mpx_test.hpp>
 
 #include <array>
+#include <cmath>
 #include <cstddef>
 
 #include "laws/layer.hpp"
@@ -30,6 +31,22 @@ TEST_CASE("the gradients of two linear layers and a head are the central differe
   using model = test::tiny<mpx::linear<8, 12>, mpx::linear<12, 8>>;
   test::gradients_match<model>(test::tiny_batch());
   test::f32_follows_f64<model>(test::tiny_batch());
+}
+
+TEST_CASE("the gradients of a head that divides its logits by sqrt(C) are the central differences", "[layer][linear]") {
+  using weight = mpx::parameter<"weight", mpx::shape<13, 8>, mpx::init::normal<20>>;
+  using model = mpx::sequential<mpx::token_embedding<13, 8, "inputs">, mpx::language_head<8, 13, weight, true>,
+                                mpx::cross_entropy<13>>;
+  test::gradients_match<model>(test::tiny_batch());
+  test::f32_follows_f64<model>(test::tiny_batch());
+
+  // The same weights without the factor.
+  mpx::trainer<model, test::still_recipe<test::f64_only>> divided;
+  mpx::trainer<test::tiny<>, test::still_recipe<test::f64_only>> plain;
+  test::spread_parameters(divided);
+  test::spread_parameters(plain);
+  auto const small = divided.next_token_logits(test::tiny_batch()), large = plain.next_token_logits(test::tiny_batch());
+  for (std::size_t i = 0; i < small.size(); ++i) CHECK(small[i] * std::sqrt(8.0) == Approx(large[i]));
 }
 
 TEST_CASE("the law of gradients refuses a backward that is 1 % off", "[layer][linear]") {

@@ -74,11 +74,24 @@ static_assert(in(100 * million, parameters<mpx::llama_7b>) == 67 &&
 static_assert(in(100 * million, parameters<mpx::llama_33b>) == 325 &&
               parameters<mpx::llama_65b> / (100 * million) == 652);
 
+// T5 by hand: one table; per layer attention (4 C H D), in decoders a second one, up and down (2 C F), and a norm for
+// each (C); in each stack a bias of 32 buckets and a last norm.
+constexpr std::size_t t5(std::size_t layers, std::size_t c, std::size_t h, std::size_t d, std::size_t f) {
+  return 32128 * c + layers * (3 * 4 * c * h * d + 2 * 2 * c * f + 5 * c) + 2 * (32 * h + c);
+}
+static_assert(parameters<mpx::t5_small> == 60'506'624 && t5(6, 512, 8, 64, 2048) == 60'506'624);
+static_assert(parameters<mpx::t5_base> == 222'903'552 && t5(12, 768, 12, 64, 3072) == 222'903'552);
+static_assert(parameters<mpx::t5_large> == 737'668'096 && t5(24, 1024, 16, 64, 4096) == 737'668'096);
+static_assert(parameters<mpx::t5_3b> == 2'851'598'336 && t5(24, 1024, 32, 128, 16384) == 2'851'598'336);
+static_assert(parameters<mpx::t5_11b> == 11'307'321'344 && t5(24, 1024, 128, 128, 65536) == 11'307'321'344);
+// The paper says 60 and 220 million, 770 million, 2.8 and 11 billion, in round numbers.
+
 TEST_CASE("published models know the tokens that they were trained on at once", "[model][published]") {
   CHECK(mpx::gpt2_124m::context == 1024);
   CHECK(mpx::gpt2_1558m::context == 1024);
   CHECK(mpx::gpt3_125m::context == 2048);
   CHECK(mpx::gpt3_175b::context == 2048);
   CHECK(mpx::llama_65b::context == 2048);
+  CHECK(mpx::t5_11b::context == 512);
   CHECK(mpx::layers_v<mpx::gpt3_175b, recipe>.size() == 100);  // 96 blocks between embedding and norm, head, loss
 }

@@ -63,4 +63,19 @@ void gpt2_keeps_its_bytes() {
   CHECK(same_bytes(one, run.template operator()<mpx::place_evenly<4>, one_f_one_b_4>()));
 }
 
+/// Its table has holders in both halves and at the end: on 1, 2, 3 and 5 devices, where the holders of both biases are
+/// apart too, and on one that holds the first and the last stage.
+template <class Precision>
+void t5_keeps_its_bytes() {
+  auto const run = []<class Placement, class Schedule>() {
+    return after_20_steps<small_t5, Precision, Placement, Schedule>();
+  };
+  auto const one = run.template operator()<mpx::place_all<>, gpipe_4>();
+  CHECK(same_bytes(one, run.template operator()<mpx::place_evenly<2>, gpipe_4>()));
+  CHECK(same_bytes(one, run.template operator()<mpx::place_evenly<2>, one_f_one_b_4>()));
+  CHECK(same_bytes(one, run.template operator()<mpx::place_evenly<3>, one_f_one_b_4>()));
+  CHECK(same_bytes(one, run.template operator()<mpx::place_evenly<5>, gpipe_4>()));
+  CHECK(same_bytes(one, run.template operator()<there_and_back, one_f_one_b_4>()));
+}
+
 }  // namespace test

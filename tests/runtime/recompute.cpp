@@ -37,6 +37,10 @@ TEST_CASE("recomputed seq2seq ends with the same bytes", "[runtime][recompute]")
   recomputes_the_same_bits<small_seq2seq, mpx::bf16_mixed>();
 }
 
+TEST_CASE("recomputed t5 ends with the same bytes", "[runtime][recompute]") {
+  recomputes_the_same_bits<small_t5, mpx::bf16_mixed>();
+}
+
 TEST_CASE("recomputed gpt2 ends with the same bytes", "[runtime][recompute]") {
   recomputes_the_same_bits<small_gpt2, mpx::f32_only>();
 }

@@ -10,7 +10,7 @@
 namespace {
 
 template <mpx::fixed_string Owner>
-using tied = mpx::language_head<13, 13, mpx::tied_parameter<"weight", mpx::shape<13, 13>, Owner>, mpx::whole>;
+using tied = mpx::language_head<13, 13, mpx::tied_parameter<"weight", mpx::shape<13, 13>, Owner>, false, mpx::whole>;
 using first = tied<"linear.0.weight">;
 using second = tied<"linear.1.weight">;
 // The weight of linear.0 is also that of head.0 and head.2, linear.1's also that of head.1 and head.3: on two devices or
@@ -75,9 +75,9 @@ TEST_CASE("whichever holder is given values, all of them follow", "[runtime][tie
 
 TEST_CASE("ties that cross end with the same bytes wherever their holders live", "[runtime][ties]") {
   using there_and_back =
-      mpx::place_at<mpx::at<"embedding", mpx::host<1>>, mpx::at<"linear", mpx::host<0>>, mpx::at<"head.0", mpx::host<0>>,
-                    mpx::at<"norm", mpx::host<1>>, mpx::at<"head.1", mpx::host<1>>, mpx::at<"head.2", mpx::host<2>>,
-                    mpx::at<"head.3", mpx::host<0>>, mpx::at<"loss", mpx::host<0>>>;
+      mpx::place_at<mpx::at<"embedding", mpx::host<1>>, mpx::at<"linear", mpx::host<0>>,
+                    mpx::at<"head.0", mpx::host<0>>, mpx::at<"norm", mpx::host<1>>, mpx::at<"head.1", mpx::host<1>>,
+                    mpx::at<"head.2", mpx::host<2>>, mpx::at<"head.3", mpx::host<0>>, mpx::at<"loss", mpx::host<0>>>;
   auto const one = trained<mpx::place_all<>>();
   CHECK(test::same_bytes(one, trained<mpx::place_evenly<2>>()));
   CHECK(test::same_bytes(one, trained<mpx::place_evenly<3>>()));

@@ -7,6 +7,7 @@
 
 #include <mpx/model/gpt2.hpp>
 #include <mpx/model/seq2seq.hpp>
+#include <mpx/model/t5.hpp>
 #include <mpx/tensor/batch.hpp>
 
 namespace test {
@@ -14,6 +15,9 @@ namespace test {
 using small_seq2seq = mpx::seq2seq<mpx::source_vocabulary<11>, mpx::target_vocabulary<13>, mpx::width<32>, mpx::heads<4>,
                                    mpx::feed_forward<64>, mpx::encoder_layers<2>, mpx::decoder_layers<2>, mpx::context<16>>;
 using small_gpt2 = mpx::gpt2<mpx::vocabulary<61>, mpx::width<32>, mpx::heads<4>, mpx::layers<2>, mpx::context<16>>;
+// Heads of 12 columns: wider together than the model.
+using small_t5 = mpx::t5<mpx::vocabulary<13>, mpx::width<16>, mpx::heads<2>, mpx::head_width<12>, mpx::feed_forward<24>,
+                         mpx::encoder_layers<3>, mpx::decoder_layers<2>>;
 
 /// Ids that differ from place to place, with lengths from 1 to the batch's tokens.
 inline std::vector<std::int32_t> ids(std::size_t count, std::int32_t below, std::uint32_t seed) {
@@ -36,7 +40,7 @@ inline std::vector<std::int32_t> padded_targets(int sequences, int tokens, std::
   return out;
 }
 
-/// A batch with every column that seq2seq and gpt2 read.
+/// A batch with every column that seq2seq, t5 and gpt2 read.
 inline mpx::batch make_batch(int sequences, int source_tokens, int target_tokens, std::int32_t source_below = 11,
                              std::int32_t target_below = 13, std::uint32_t seed = 1) {
   auto const b = static_cast<std::size_t>(sequences);

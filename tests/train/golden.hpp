@@ -31,10 +31,12 @@ inline bool is_key_bias(std::string const& name, std::size_t i, std::size_t widt
   return name.ends_with("key_value.bias") && i / width == 0;
 }
 
-template <class Model, class Precision, class Placement>
+using golden_capacity = mpx::microbatch_capacity<mpx::sequences<4>, mpx::source_tokens<8>, mpx::target_tokens<8>>;
+
+template <class Model, class Precision, class Placement, class Capacity = golden_capacity>
 void matches_golden(std::string const& name, double bound) {
-  using recipe = mpx::recipe<Placement, mpx::gpipe<mpx::microbatches<1>>, Precision, mpx::clip_by_global_norm, mpx::noam, mpx::adam,
-                             mpx::microbatch_capacity<mpx::sequences<4>, mpx::source_tokens<8>, mpx::target_tokens<8>>>;
+  using recipe = mpx::recipe<Placement, mpx::gpipe<mpx::microbatches<1>>, Precision, mpx::clip_by_global_norm,
+                             mpx::noam, mpx::adam, Capacity>;
   auto const golden = mpx::read_safetensors(std::string(MPX_GOLDEN_DIR) + '/' + name + ".safetensors");
   auto const after = mpx::read_safetensors(std::string(MPX_GOLDEN_DIR) + '/' + name + "_after_3.safetensors");
 

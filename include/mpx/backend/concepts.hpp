@@ -123,8 +123,8 @@ concept embeds =
 /// What is done to one element at a time.
 template <class M, class T>
 concept transforms =
-    requires(M& m, T const* in, T* out, accumulator_t<T> const* wide, dropout_draw draw, rotary_shape turn,
-             std::size_t n, float* as_float, std::int32_t* ids) {
+    requires(M& m, T const* in, T* out, accumulator_t<T> const* wide, accumulator_t<T> factor, dropout_draw draw,
+             rotary_shape turn, std::size_t n, float* as_float, std::int32_t* ids) {
       m.zero(out, n);
       m.copy(out, in, n);
       m.cast(out, wide, n);
@@ -132,6 +132,7 @@ concept transforms =
       m.fill_ids(ids, -1, n);
       m.add(out, in, n);
       m.add_bias(out, in, n, n);
+      m.scale(out, in, factor, n);
       m.template activation_forward<gelu>(out, in, n);
       m.template activation_backward<gelu>(out, in, in, n);
       m.template gated_forward<gelu>(out, in, n, n);
@@ -139,7 +140,7 @@ concept transforms =
       m.rotary(turn, out);
       m.dropout(out, in, draw, n, n, n);
     } ||
-    unsatisfied<"a machine offers zero, copy, cast, widen, fill_ids, add, add_bias, activation_forward<F>, "
+    unsatisfied<"a machine offers zero, copy, cast, widen, fill_ids, add, add_bias, scale, activation_forward<F>, "
                 "activation_backward<F>, gated_forward<F>, gated_backward<F>, rotary and dropout",
                 M, T>();
 

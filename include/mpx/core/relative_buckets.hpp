@@ -14,7 +14,8 @@ namespace detail {
 
 /// A whole number of at most 512 bits: what powers of distances need.
 struct large_number {
-  std::array<std::uint32_t, 16> digits{};  ///< the lowest first
+  std::uint32_t digits[16] = {};  ///< the lowest first
+  std::size_t used = 1;           ///< those behind are 0
 
   /// a^m b^n
   static constexpr large_number product(std::uint32_t a, std::size_t m, std::uint32_t b, std::size_t n) {
@@ -26,14 +27,15 @@ struct large_number {
   }
   constexpr void multiply(std::uint32_t by) {
     std::uint64_t carry = 0;
-    for (auto& digit : digits) {
-      carry += std::uint64_t{digit} * by;
-      digit = static_cast<std::uint32_t>(carry);
+    for (std::size_t i = 0; i < used; ++i) {
+      carry += std::uint64_t{digits[i]} * by;
+      digits[i] = static_cast<std::uint32_t>(carry);
       carry >>= 32;
     }
+    if (carry > 0) digits[used++] = static_cast<std::uint32_t>(carry);
   }
   friend constexpr bool operator<(large_number const& a, large_number const& b) {
-    for (std::size_t i = a.digits.size(); i-- > 0;)
+    for (std::size_t i = 16; i-- > 0;)
       if (a.digits[i] != b.digits[i]) return a.digits[i] < b.digits[i];
     return false;
   }
@@ -63,11 +65,16 @@ class relative_buckets {
     for (std::uint32_t b = 0; b <= exact; ++b) first_[b] = b;
     for (std::size_t j = 1; j < above; ++j) {
       auto const bound = detail::large_number::product(most, j, exact, above - j);
-      std::uint32_t low = first_[exact + j - 1], high = most;  // the first distance that reaches it is in [low, high]
+      auto const reaches = [&](std::uint32_t t) { return !(detail::large_number::product(t, above, 1, 0) < bound); };
+      std::uint32_t low = first_[exact + j - 1], high = low;  // the first distance that does is in [low, high]
+      while (high < most && !reaches(high)) {
+        low = high + 1;
+        high = 2 * high < most ? 2 * high : most;
+      }
       while (low < high) {
         std::uint32_t const middle = low + (high - low) / 2;
-        if (detail::large_number::product(middle, above, 1, 0) < bound) low = middle + 1;
-        else high = middle;
+        if (reaches(middle)) high = middle;
+        else low = middle + 1;
       }
       first_[exact + j] = low;
     }

@@ -102,14 +102,14 @@ template <class A>
   return s.scaled ? A(1) / std::sqrt(static_cast<A>(s.head_width)) : A(1);
 }
 
-/// near[i] = bias(first + i * step, head), i < n: what a block of scores gains, by distance.
-/// Shapes  near: [n]
+/// near[i] = bias(first + i * step, head), i < n: what a block of scores gains, by distance, and where it stands.
+/// Shapes  near, at: [n]
 template <class T, class A = accumulator_t<T>>
-MPX_INLINE void load_bias(A* near, score_bias<T> const& bias, std::size_t heads, std::size_t head, std::int64_t first,
-                          std::int64_t step, std::size_t n) {
+MPX_INLINE void load_bias(A* near, std::uint32_t* at, score_bias<T> const& bias, std::size_t heads, std::size_t head,
+                          std::int64_t first, std::int64_t step, std::size_t n) {
   for (std::size_t i = 0; i < n; ++i) {
-    std::size_t const bucket = bias.buckets(first + static_cast<std::int64_t>(i) * step);
-    near[i] = static_cast<A>(bias.weight[bucket * heads + head]);
+    at[i] = static_cast<std::uint32_t>(bias.buckets(first + static_cast<std::int64_t>(i) * step) * heads + head);
+    near[i] = static_cast<A>(bias.weight[at[i]]);
   }
 }
 
@@ -130,6 +130,7 @@ struct forward_tiles {
   alignas(64) A sum[query_block];                      ///< of exponentials so far
   alignas(64) A shrink[query_block];                   ///< what a larger score makes of earlier exponentials
   alignas(64) A near[key_block + query_block];         ///< bias by distance, of the last key to the first query first
+  std::uint32_t near_at[key_block + query_block];      ///< where in the bias's weights
 };
 
 /// p = exp(score - largest), and what `largest` and `sum` become with this block of keys
@@ -212,7 +213,7 @@ MPX_KERNEL void attention_forward(attention_shape const& s, T* o, A* lse, T cons
           tile_multiply<A>(t.p, high, {t.k, wide, 1}, {t.q, high, 1}, padded(keys, tile_height), high, width, false);
           if (bias.weight != nullptr) {
             std::int64_t const farthest = static_cast<std::int64_t>(k0 + keys - 1) - static_cast<std::int64_t>(q0);
-            load_bias(t.near, bias, s.heads, h, farthest, -1, keys - 1 + high);
+            load_bias(t.near, t.near_at, bias, s.heads, h, farthest, -1, keys - 1 + high);
             for (std::size_t j = 0; j < keys; ++j) {
               A* const p = t.p + j * high;
               A const* const near = t.near + (keys - 1 - j);
@@ -259,14 +260,13 @@ struct backward_tiles {
   alignas(64) A ds[backward_query_block * key_block];        ///< [queries, keys]: first of p, then of the scores
   alignas(64) A near[backward_query_block + key_block];      ///< bias by distance, of first key to last query first
   alignas(64) A d_near[backward_query_block + key_block];    ///< its gradient
+  std::uint32_t near_at[backward_query_block + key_block];   ///< where in the bias's weights
 };
 
-/// d_bias[bucket of i, head] += the scores' gradients at distance first + i, i < rows - 1 + keys. Queries are added in
-/// ascending order, and then distances.
-/// Shapes  ds: [rows, high], t.d_near: [rows - 1 + keys]
-template <class T, class A = accumulator_t<T>>
-MPX_INLINE void add_bias_gradient(A* d_bias, backward_tiles<A>& t, score_bias<T> const& bias, std::size_t heads,
-                                  std::size_t head, std::int64_t first, std::size_t rows, std::size_t keys,
+/// d_bias gains the scores' gradients, by distance. Queries are added in ascending order, and then distances.
+/// Shapes  t.ds: [rows, high], t.d_near: [rows - 1 + keys]
+template <class A>
+MPX_INLINE void add_bias_gradient(A* d_bias, backward_tiles<A>& t, std::size_t rows, std::size_t keys,
                                   std::size_t high) {
   std::size_t const n = rows - 1 + keys;
   std::fill(t.d_near, t.d_near + n, A(0));
@@ -276,8 +276,7 @@ MPX_INLINE void add_bias_gradient(A* d_bias, backward_tiles<A>& t, score_bias<T>
     MPX_SIMD
     for (std::size_t x = 0; x < keys; ++x) near[x] += ds[x];
   }
-  for (std::size_t i = 0; i < n; ++i)
-    d_bias[bias.buckets(first + static_cast<std::int64_t>(i)) * heads + head] += t.d_near[i];
+  for (std::size_t i = 0; i < n; ++i) d_bias[t.near_at[i]] += t.d_near[i];
 }
 
 /// p = exp(score - lse), ds = p (dp - delta), for one row of queries; 0 for keys beyond `seen`
@@ -356,7 +355,7 @@ MPX_KERNEL void attention_backward(attention_shape const& s, T* dq, T* dk, T* dv
           // of the block's first key to its last query
           std::int64_t const nearest = static_cast<std::int64_t>(k0) - static_cast<std::int64_t>(q0 + rows - 1);
           if (bias.weight != nullptr) {
-            load_bias(t.near, bias, s.heads, h, nearest, 1, rows - 1 + high);
+            load_bias(t.near, t.near_at, bias, s.heads, h, nearest, 1, rows - 1 + high);
             for (std::size_t i = 0; i < rows; ++i) {
               A* const p = t.p + i * high;
               A const* const near = t.near + (rows - 1 - i);
@@ -369,7 +368,7 @@ MPX_KERNEL void attention_backward(attention_shape const& s, T* dq, T* dk, T* dv
             std::size_t const at = (q0 + i) * s.heads;
             softmax_backward(t.p + i * high, t.ds + i * high, seen, high, lse_head[at], delta_head[at]);
           }
-          if (bias.weight != nullptr) add_bias_gradient(d_bias, t, bias, s.heads, h, nearest, rows, keys, high);
+          if (bias.weight != nullptr) add_bias_gradient(d_bias, t, rows, keys, high);
           tile_multiply<A>(t.dv, wide, {t.p, 1, high}, {t.d_o, wide, 1}, tall, wide, rows, q0 > first);
           tile_multiply<A>(t.dk, wide, {t.ds, 1, high}, {t.q, wide, 1}, tall, wide, rows, q0 > first);
           tile_multiply<A>(t.dq, wide, {t.ds, high, 1}, {t.k, wide, 1}, padded_rows, wide, keys, false);

@@ -58,6 +58,11 @@ struct row_operations {
     positions_forward(x, x, bias, rows, 1, width);
   }
 
+  /// y[i] = factor * x[i]; y may be x
+  template <class T> [[gnu::flatten]] MPX_KERNEL static void scale(T* y, T const* x, A<T> factor, std::size_t n) {
+    kernels::scale(lanes{}, y, x, factor, n);
+  }
+
   /// sum[c] += sum_r x[r,c]
   /// Shapes  sum: [width], x: [rows, width]
   template <class T>

@@ -22,6 +22,12 @@ template <lanes L, class T> MPX_HOST_DEVICE MPX_INLINE void add(L const& along, 
   along.each(n, [=](std::size_t i) { y[i] = T(A(y[i]) + A(x[i])); });
 }
 
+/// y[i] = factor * x[i]; y may be x.
+template <lanes L, class T, class A = accumulator_t<T>>
+MPX_HOST_DEVICE MPX_INLINE void scale(L const& along, T* y, T const* x, A factor, std::size_t n) {
+  along.each(n, [=](std::size_t i) { y[i] = T(factor * A(x[i])); });
+}
+
 /// sum[i] += x[i]: one row's share of a sum over rows.
 template <lanes L, class T, class A = accumulator_t<T>>
 MPX_HOST_DEVICE MPX_INLINE void add_to_sum(L const& along, A* sum, T const* x, std::size_t n) {

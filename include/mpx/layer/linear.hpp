@@ -2,6 +2,9 @@
 /// Dense layers at work.
 #pragma once
 
+#include <cmath>
+#include <cstddef>
+
 #include <mpx/layer/operations.hpp>
 #include <mpx/model/linear.hpp>
 
@@ -19,6 +22,15 @@ struct linear_execution : no_constants {
 
   template <class C>
   static auto forward(operands<L, C> const& o, input_view<L, C> x, typename C::compute* y) {
+    return multiplied(o, x, y);
+  }
+  template <class C>
+  static auto backward(operands<L, C> const& o, output_gradient_view<L, C> dy, typename C::compute* dx) {
+    return multiplied_back(o, o.template kept<0>(), dy, dx);
+  }
+
+  template <class C, view X>
+  static auto multiplied(operands<L, C> const& o, X x, typename C::compute* y) {
     C const& c = o.context;
     auto const w = o.template parameter<0>();
     if constexpr (splits_outputs) {
@@ -33,11 +45,10 @@ struct linear_execution : no_constants {
     }
   }
 
-  template <class C>
-  static auto backward(operands<L, C> const& o, output_gradient_view<L, C> dy, typename C::compute* dx) {
+  template <class C, view X, view DY>
+  static auto multiplied_back(operands<L, C> const& o, X x, DY dy, typename C::compute* dx) {
     C const& c = o.context;
     auto const s = sizes(c);
-    auto const x = o.template kept<0>();
     auto const w = o.template parameter<0>();
     auto const dw = o.template gradient<0>();
     auto const add_bias_gradient = [&] {
@@ -72,6 +83,42 @@ struct execution<linear<In, Out, Axis, Init, Bias, Split>>
     : detail::linear_execution<linear<In, Out, Axis, Init, Bias, Split>> {};
 
 template <std::size_t W, std::size_t V, class Weight, class Split>
-struct execution<language_head<W, V, Weight, Split>> : detail::linear_execution<language_head<W, V, Weight, Split>> {};
+struct execution<language_head<W, V, Weight, false, Split>>
+    : detail::linear_execution<language_head<W, V, Weight, false, Split>> {};
+
+/// The input is divided by sqrt(W), not the logits: that takes V / W times less.
+template <std::size_t W, std::size_t V, class Weight, class Split>
+struct execution<language_head<W, V, Weight, true, Split>> : no_constants {
+  using layer = language_head<W, V, Weight, true, Split>;
+  using product = detail::linear_execution<layer>;
+
+  template <class C>
+  static auto forward(operands<layer, C> const& o, input_view<layer, C> x, typename C::compute* y) {
+    typename scratch_space::frame const frame(o.context.scratch);
+    return product::multiplied(o, divided(o.context, x), y);
+  }
+
+  template <class C>
+  static auto backward(operands<layer, C> const& o, output_gradient_view<layer, C> dy, typename C::compute* dx) {
+    C const& c = o.context;
+    typename scratch_space::frame const frame(c.scratch);
+    auto const back = product::multiplied_back(o, divided(c, o.template kept<0>()), dy, dx);
+    c.machine.template scale<typename C::compute>(dx, dx, factor<C>(), c.row_count(axis::target) * W);
+    return scaled_of(c, dx, back);
+  }
+
+ private:
+  template <class C>
+  static typename C::accumulate factor() {
+    return 1 / std::sqrt(static_cast<typename C::accumulate>(W));
+  }
+  /// x / sqrt(W), in scratch.
+  template <class C, view X>
+  static auto divided(C const& c, X x) {
+    auto* const y = c.template take<typename C::compute>(layer::forward_scratch[0]);
+    c.machine.template scale<typename C::compute>(y, x.data, factor<C>(), c.row_count(axis::target) * W);
+    return scaled_of(c, y, x);
+  }
+};
 
 }  // namespace mpx

@@ -35,14 +35,14 @@ struct relative_bias {
   static constexpr std::size_t buckets = Buckets;
   static constexpr std::size_t most_distance = MostDistance;
   template <std::size_t C, std::size_t H>
-  using weight = parameter<"relative.weight", shape<Buckets, H>, init::one_over<C>, over_tensor<spread::sharded_1>>;
+  using weight = parameter<"relative.weight", shape<Buckets, H>, init::one_over<C>, sharded_inputs>;
 };
 
 /// The same with the weight of the layer that owns it, named in full: "layers.0.attention.relative.weight".
 template <fixed_string Owner, std::size_t Buckets = 32, std::size_t MostDistance = 128>
 struct shared_relative_bias : relative_bias<Buckets, MostDistance> {
   template <std::size_t C, std::size_t H>
-  using weight = tied_parameter<"relative.weight", shape<Buckets, H>, Owner, over_tensor<spread::sharded_1>>;
+  using weight = tied_parameter<"relative.weight", shape<Buckets, H>, Owner, sharded_inputs>;
 };
 
 /// Scores are q k^T, not divided by sqrt(D); instead the weights of q begin smaller by that factor.
@@ -67,7 +67,7 @@ struct positions_among<First, Rest...> {
 
 template <class T>
 inline constexpr bool projection_option =
-    std::is_same_v<T, biased> || std::is_same_v<T, unbiased> || std::is_same_v<T, unscaled> || is_option_v<head_width, T>;
+    has_option_v<T, biased, unbiased, unscaled> || is_option_v<head_width, T>;
 
 template <class... Options>
 struct self_attention_options {
@@ -157,7 +157,7 @@ struct self_attention : layer_defaults {
   using qkv_init = std::conditional_t<scaled, Init, init::smaller_first<Init, 3, head_width>>;
   using qkv = parameter<"qkv.weight", shape<3 * inner, C>, qkv_init, over_tensor<spread::sharded_0, 3>>;
   using qkv_bias = parameter<"qkv.bias", shape<3 * inner>, init::zeros, over_tensor<spread::sharded_0, 3>>;
-  using out = parameter<"out.weight", shape<C, inner>, OutInit, over_tensor<spread::sharded_1>>;
+  using out = parameter<"out.weight", shape<C, inner>, OutInit, sharded_inputs>;
   using projections = std::conditional_t<has_bias,
                                          boost::hana::tuple<qkv, qkv_bias, out, parameter<"out.bias", shape<C>, init::zeros>>,
                                          boost::hana::tuple<qkv, out>>;
@@ -200,11 +200,11 @@ struct cross_attention : layer_defaults {
   using lengths = feed<"source_lengths", axis::source, 0, true>;
   using feeds = message<lengths>;
   using query_init = std::conditional_t<scaled, Init, init::smaller_first<Init, 1, head_width>>;
-  using query = parameter<"query.weight", shape<inner, C>, query_init, over_tensor<spread::sharded_0>>;
-  using query_bias = parameter<"query.bias", shape<inner>, init::zeros, over_tensor<spread::sharded_0>>;
+  using query = parameter<"query.weight", shape<inner, C>, query_init, sharded_outputs>;
+  using query_bias = parameter<"query.bias", shape<inner>, init::zeros, sharded_outputs>;
   using key_value = parameter<"key_value.weight", shape<2 * inner, C>, Init, over_tensor<spread::sharded_0, 2>>;
   using key_value_bias = parameter<"key_value.bias", shape<2 * inner>, init::zeros, over_tensor<spread::sharded_0, 2>>;
-  using out = parameter<"out.weight", shape<C, inner>, Init, over_tensor<spread::sharded_1>>;
+  using out = parameter<"out.weight", shape<C, inner>, Init, sharded_inputs>;
   using out_bias = parameter<"out.bias", shape<C>, init::zeros>;
   using parameters = std::conditional_t<has_bias,
                                         boost::hana::tuple<query, query_bias, key_value, key_value_bias, out, out_bias>,

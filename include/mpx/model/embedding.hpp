@@ -8,11 +8,12 @@
 
 namespace mpx {
 
-/// y = table[id] * sqrt(C) when `Scaled`, else table[id]. Each tensor rank holds a slice of the vocabulary.
+/// y = table[id] * sqrt(C) when `Scaled`, else table[id]. The table may be another one's (tied_parameter); each tensor
+/// rank holds a slice of the vocabulary.
 /// Shapes  ids: [B, T] from the feed, y: [B, T, C], table: [V, C]
 /// Source  Vaswani et al. 2017, arXiv:1706.03762, section 3.4 (the factor)
 template <std::size_t V, std::size_t C, fixed_string Feed, axis Axis = axis::target, bool Scaled = false,
-          class Init = init::normal<20>>
+          class Init = init::normal<20>, class Table = parameter<"weight", shape<V, C>, Init, sharded_outputs>>
 struct token_embedding : layer_defaults {
   static constexpr std::size_t vocabulary = V;
   static constexpr std::size_t width = C;
@@ -23,7 +24,7 @@ struct token_embedding : layer_defaults {
   using takes = message<>;
   using gives = message<stream<"x", C, Axis>>;
   using feeds = message<feed<Feed, Axis, V>>;
-  using parameters = boost::hana::tuple<parameter<"weight", shape<V, C>, Init, over_tensor<spread::sharded_0>>>;
+  using parameters = boost::hana::tuple<Table>;
   static constexpr std::array<tensor_extent, 1> forward_sums{summed_over_ranks(Axis, C)};
 };
 

@@ -43,7 +43,7 @@ template <>
 struct split_layouts<split_inputs> {
   static constexpr spread x = spread::sharded_1, y = spread::invariant;
   static constexpr std::size_t parts = 1;
-  using weight = over_tensor<spread::sharded_1>;
+  using weight = sharded_inputs;
   using bias = over_tensor<>;
 };
 
@@ -75,12 +75,13 @@ struct linear : layer_defaults {
 
 /// The table of a head: each tensor rank holds a slice of the vocabulary.
 template <std::size_t C, std::size_t V, class Init = init::normal<20>>
-using head_weight = parameter<"weight", shape<V, C>, Init, over_tensor<spread::sharded_0>>;
+using head_weight = parameter<"weight", shape<V, C>, Init, sharded_outputs>;
 
-/// logits = x W^T, from the model's width to its vocabulary. Each tensor rank computes the logits of its slice, or all of
-/// them when `Split` is whole.
+/// logits = x W^T, from the model's width to its vocabulary; x W^T / sqrt(C) when `Scaled`. Each tensor rank computes the
+/// logits of its slice, or all of them when `Split` is whole.
 /// Shapes  x: [B, T, C], logits: [B, T, V], W: [V, C]
-template <std::size_t C, std::size_t V, class Weight = head_weight<C, V>, class Split = split_outputs<>>
+template <std::size_t C, std::size_t V, class Weight = head_weight<C, V>, bool Scaled = false,
+          class Split = split_outputs<>>
 struct language_head : layer_defaults {
   static constexpr std::size_t in = C;
   static constexpr std::size_t out = V;
@@ -92,6 +93,8 @@ struct language_head : layer_defaults {
   using parameters = boost::hana::tuple<Weight>;
   static constexpr std::array<tensor_extent, 1> saves{{{axis::target, C}}};
   static constexpr std::array<tensor_extent, 1> backward_sums{summed_over_ranks(axis::target, sharded(layouts::y) ? C : 0)};
+  static constexpr std::array<tensor_extent, 1> forward_scratch{{{axis::target, Scaled ? C : 0}}};  // x / sqrt(C)
+  static constexpr std::array<tensor_extent, 1> backward_scratch = forward_scratch;
   static constexpr bool keeps_input = true;
   static constexpr double flops(extents const& e) {
     return 2.0 * e.rows(axis::target) * static_cast<double>(C * e.share(V, layouts::y));
@@ -101,6 +104,6 @@ struct language_head : layer_defaults {
 /// A head that shares the table of the parameter with this full name, for example "embedding.token.weight".
 template <std::size_t C, std::size_t V, fixed_string Table>
 using tied_language_head =
-    language_head<C, V, tied_parameter<"weight", shape<V, C>, Table, over_tensor<spread::sharded_0>>>;
+    language_head<C, V, tied_parameter<"weight", shape<V, C>, Table, sharded_outputs>>;
 
 }  // namespace mpx

@@ -71,6 +71,11 @@ struct over_tensor {
   static constexpr std::size_t parts = Parts;
 };
 
+/// Each tensor rank has a slice of the outputs; of a table, a slice of the vocabulary.
+using sharded_outputs = over_tensor<spread::sharded_0>;
+/// Each tensor rank has a slice of the inputs.
+using sharded_inputs = over_tensor<spread::sharded_1>;
+
 /// A tensor that training changes. Its layout says how its gradient is reduced, how its norm is taken, and which slice
 /// of a checkpoint a rank reads: none of these is said anywhere else.
 /// Shapes  `Shape` on the whole mesh, [out, in] for weights

@@ -6,6 +6,7 @@
 
 #include <mpx/model/gpt2.hpp>
 #include <mpx/model/llama.hpp>
+#include <mpx/model/t5.hpp>
 
 namespace mpx {
 
@@ -17,6 +18,10 @@ using openai_gpt = gpt2<vocabulary<50257>, context<Context>, layers<Layers>, wid
 template <std::size_t Layers, std::size_t Width, std::size_t Heads, std::size_t FeedForward>
 using meta_llama =
     llama<vocabulary<32000>, context<2048>, layers<Layers>, width<Width>, heads<Heads>, feed_forward<FeedForward>>;
+
+template <std::size_t Layers, std::size_t Width, std::size_t Heads, std::size_t HeadWidth, std::size_t FeedForward>
+using google_t5 = t5<vocabulary<32128>, encoder_layers<Layers>, decoder_layers<Layers>, width<Width>, heads<Heads>,
+                     head_width<HeadWidth>, feed_forward<FeedForward>>;
 
 }  // namespace detail
 
@@ -48,5 +53,15 @@ using llama_7b = detail::meta_llama<32, 4096, 32, 11008>;
 using llama_13b = detail::meta_llama<40, 5120, 40, 13824>;
 using llama_33b = detail::meta_llama<60, 6656, 52, 17920>;
 using llama_65b = detail::meta_llama<80, 8192, 64, 22016>;
+
+// T5, version 1.0. Sizes are the paper's; the vocabulary is the released checkpoints', 32'000 pieces and what is added
+// to them, rounded up to a multiple of 128.
+// Source  Raffel et al. 2019, arXiv:1910.10683, section 3.7;
+//         github.com/google-research/text-to-text-transfer-transformer
+using t5_small = detail::google_t5<6, 512, 8, 64, 2048>;
+using t5_base = detail::google_t5<12, 768, 12, 64, 3072>;
+using t5_large = detail::google_t5<24, 1024, 16, 64, 4096>;
+using t5_3b = detail::google_t5<24, 1024, 32, 128, 16384>;
+using t5_11b = detail::google_t5<24, 1024, 128, 128, 65536>;
 
 }  // namespace mpx

@@ -17,11 +17,11 @@ namespace mpx {
 /// up (C to F), activation, dropout, down (F to C). Each tensor rank has a slice of the F columns.
 /// Shapes  x, y: [B, T, C]
 template <std::size_t C, std::size_t F, class Activation = gelu, axis Axis = axis::target,
-          class Init = init::xavier_uniform, class OutInit = Init>
+          class Init = init::xavier_uniform, class OutInit = Init, class Bias = biased>
 struct mlp {
-  using body = sequential<section<"up", linear<C, F, Axis, Init, biased, split_outputs<>>>,
+  using body = sequential<section<"up", linear<C, F, Axis, Init, Bias, split_outputs<>>>,
                           activation<Activation, F, Axis, spread::sharded_1>, dropout<F, Axis, spread::sharded_1>,
-                          section<"down", linear<F, C, Axis, OutInit, biased, split_inputs>>>;
+                          section<"down", linear<F, C, Axis, OutInit, Bias, split_inputs>>>;
   using row_label = name<"mlp">;
   using takes = typename body::takes;
   using gives = typename body::gives;

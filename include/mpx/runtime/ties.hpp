@@ -36,7 +36,8 @@ class tied_values {
   /// The gradient of every holder becomes the sum of all, added in their order. Called by each device; one that holds
   /// none of them has nothing to do.
   void sum_gradients(std::size_t device) {
-    if (!parts_[device].empty()) meeting_.all_reduce(ranks_[device], std::span<summand<A> const>(parts_[device]), count_);
+    std::span<summand<A> const> const own(parts_[device]);
+    if (!own.empty()) meeting_.all_reduce(ranks_[device], own, count_);
   }
 
   /// Copies take their owner's values.
