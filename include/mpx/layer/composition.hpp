@@ -137,4 +137,29 @@ struct execution<L> {
   }
 };
 
+namespace detail {
+
+/// Asks each layer that L is composed of, and that runs by functions of its own, whether it has them.
+template <class L, class C>
+struct layers_run {
+  static constexpr bool asked = [] {
+    if constexpr (requires { execution<L>::by_layer; }) static_cast<void>(sizeof(layer_runs_t<L, C>));
+    return true;
+  }();
+};
+template <class Layers, class C>
+struct chain_runs;
+template <class... L, class C>
+struct chain_runs<boost::hana::tuple<L...>, C> {
+  static constexpr bool asked = (layers_run<L, C>::asked && ...);
+};
+template <block L, class C>
+struct layers_run<L, C> : layers_run<typename L::body, C> {};
+template <chain L, class C>
+struct layers_run<L, C> : chain_runs<typename L::layers, C> {};
+template <residual_layer L, class C>
+struct layers_run<L, C> : layers_run<typename L::branch, C> {};
+
+}  // namespace detail
+
 }  // namespace mpx

@@ -118,6 +118,34 @@ inline constexpr std::size_t parameter_offset = []<class... P>(boost::hana::tupl
   return offset;
 }(static_cast<typename L::parameters*>(nullptr));
 
+namespace detail {
+
+template <class Layer, bool Forward, bool Backward>
+struct layer_runs {
+  static_assert(Forward,
+                "mpx::layer requires its author to offer `template <class C, class T> static void forward(C const&, "
+                "T const* weights, T const* constants, T const* x, T* y, std::byte* saved)`");
+  static_assert(!Forward || Backward,
+                "mpx::layer requires its author to offer `template <class C, class T, class A> static void "
+                "backward(C const&, T const* weights, A* gradients, T const* constants, T const* dy, T* dx, "
+                "std::byte* saved)`");
+};
+
+template <class L, class C, class T = typename C::compute>
+inline constexpr bool runs_forward = requires(C const& c, T const* in, T* out, std::byte* saved) {
+  L::forward(c, in, in, in, out, saved);
+};
+template <class L, class C, class T = typename C::compute, class A = typename C::accumulate>
+inline constexpr bool runs_backward = requires(C const& c, T const* in, A* gradients, T* out, std::byte* saved) {
+  L::backward(c, in, gradients, in, in, out, saved);
+};
+
+/// Is an error where a layer lacks one of its functions, or has it in another form.
+template <class L, class C>
+using layer_runs_t = layer_runs<L, runs_forward<L, C>, runs_backward<L, C>>;
+
+}  // namespace detail
+
 /// How a layer runs. Primitive layers specialise it; a layer of the user's own offers the two functions itself:
 ///   template <class C> static void forward(C const&, compute const* weights, compute const* constants,
 ///                                          compute const* x, compute* y, std::byte* saved)
@@ -127,17 +155,25 @@ inline constexpr std::size_t parameter_offset = []<class... P>(boost::hana::tupl
 /// dx is written; gradients are added to.
 template <class L>
 struct execution {
+  static constexpr bool by_layer = true;  ///< nobody has specialised it: the layer brings the functions itself
+
   template <class C>
   static void prepare(C const& c, typename C::compute* constants) {
     if constexpr (requires { L::prepare(c, constants); }) L::prepare(c, constants);
   }
   template <class C, class T, class X>
   static void forward(C const& c, T const* weights, T const* constants, X x, T* y, std::byte* saved) {
-    L::forward(c, weights, constants, x, y, saved);
+    if constexpr (detail::runs_forward<L, C>)
+      L::forward(c, weights, constants, x, y, saved);
+    else
+      static_cast<void>(sizeof(detail::layer_runs_t<L, C>));
   }
   template <class C, class T, class A>
   static void backward(C const& c, T const* weights, A* gradients, T const* constants, T const* dy, T* dx, std::byte* saved) {
-    L::backward(c, weights, gradients, constants, dy, dx, saved);
+    if constexpr (detail::runs_backward<L, C>)
+      L::backward(c, weights, gradients, constants, dy, dx, saved);
+    else
+      static_cast<void>(sizeof(detail::layer_runs_t<L, C>));
   }
 };
 

@@ -148,6 +148,7 @@ constexpr auto make_plan() {
 
 template <class Model, class Recipe>
 constexpr auto checked_plan() {
+  static_cast<void>(sizeof(Model) + sizeof(Recipe));   // what they say of themselves comes first, and alone
   static_cast<void>(sizeof(verified<Model, Recipe>));  // a mistake is reported here, in one sentence
   if constexpr (verified<Model, Recipe>::sound) {
     constexpr auto made = make_plan<Model, Recipe>();

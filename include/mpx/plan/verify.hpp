@@ -55,6 +55,16 @@ constexpr std::size_t first_layer(std::array<layer_info, N> const& layers, Fault
 //   holds    the answer, a plain constant
 //   verdict  a checker with the facts as arguments, whose static_assert fails; only asked for where `holds` is false
 //            (a class of its own where facts take long to find: it is not looked into before)
+// --- layers ----------------------------------------------------------------------------------------------------------
+/// The verdict on what is no layer has been given where the model was put together.
+template <class Model, class Recipe>
+struct layers_are_layers {
+  static constexpr bool holds = []<class... S>(segments<S...>) {
+    return (!std::is_same_v<typename S::layer, no_layer> && ...);
+  }(segments_of<Model>{});
+  struct verdict {};
+};
+
 // --- streams ---------------------------------------------------------------------------------------------------------
 template <class Layer, class Stream, class Wanted, class Produced, bool Unread>
 struct stream_link {
@@ -84,7 +94,7 @@ struct loss_is_last {
   static constexpr std::size_t row =
       first_layer(layers_v<Model, Recipe>, [](layer_info const& layer) { return !layer.gives.exists(); });
   static constexpr bool holds = row == last;
-  using verdict = ends_in_loss<layer_named_t<Model, Recipe, row>, (row < last)>;
+  using verdict = ends_in_loss<layer_named_t<Model, Recipe, (row < last ? row : last)>, (row < last)>;
 };
 
 template <class Held, class Feeds>
@@ -397,13 +407,13 @@ constexpr auto first_fault() {
 
 template <class Model, class Recipe>
 using fault_of =
-    typename decltype(first_fault<loss_is_last<Model, Recipe>, streams_meet<Model, Recipe>, tables_hold<Model, Recipe>,
-                                  feeds_agree<Model, Recipe>, inputs_have_a_home<Model, Recipe>,
-                                  capacity_is_known<Model, Recipe>, positions_are_known<Model, Recipe>,
-                                  ties_hold<Model, Recipe>, rules_are_known<Model, Recipe>,
-                                  rules_do_not_overlap<Model, Recipe>, layers_are_placed<Model, Recipe>,
-                                  devices_have_layers<Model, Recipe>, microbatches_suffice<Model, Recipe>,
-                                  schedule_ends<Model, Recipe>>())::type;
+    typename decltype(first_fault<layers_are_layers<Model, Recipe>, loss_is_last<Model, Recipe>,
+                                  streams_meet<Model, Recipe>, tables_hold<Model, Recipe>, feeds_agree<Model, Recipe>,
+                                  inputs_have_a_home<Model, Recipe>, capacity_is_known<Model, Recipe>,
+                                  positions_are_known<Model, Recipe>, ties_hold<Model, Recipe>,
+                                  rules_are_known<Model, Recipe>, rules_do_not_overlap<Model, Recipe>,
+                                  layers_are_placed<Model, Recipe>, devices_have_layers<Model, Recipe>,
+                                  microbatches_suffice<Model, Recipe>, schedule_ends<Model, Recipe>>())::type;
 
 /// Gives the verdict on the first fault, and no other error.
 template <class Model, class Recipe>

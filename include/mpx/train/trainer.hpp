@@ -20,6 +20,15 @@
 
 namespace mpx {
 
+namespace detail {
+
+template <class Segments, class Context>
+inline constexpr bool asked_layers = true;
+template <class... S, class Context>
+inline constexpr bool asked_layers<segments<S...>, Context> = (layers_run<typename S::layer, Context>::asked && ...);
+
+}  // namespace detail
+
 /// Owns the devices' threads and memory, and takes one step for each batch.
 /// Errors  everything throws before any parameter has changed: mpx::error, or what a layer of the user's own threw; a
 ///         failing device stops all others
@@ -29,6 +38,8 @@ class basic_trainer {
   using settings = typename Recipe::settings;
   using accumulate = accumulator_t<typename Recipe::precision::compute>;
   static constexpr auto& plan = plan_v<Model, Recipe>;
+  static_assert(detail::asked_layers<segments_of<Model>,
+                                     layer_context<typename Backend::machine, typename Recipe::precision::compute>>);
 
   explicit basic_trainer(settings const& chosen = {})
       : settings_(checked(chosen)),
