@@ -112,8 +112,8 @@ constexpr auto make_plan() {
   out.microbatches = M;
   out.layers = layers;
   out.placement = where;
-  out.routes = make_routing(layers);
-  out.ties = find_ties<Model, T>(layers);
+  out.routes = routes_v<Model, Recipe>;
+  out.ties = ties_v<Model, Recipe>;
 
   std::size_t devices = 0;
   for (device d : where)
