@@ -19,7 +19,7 @@ struct scaling : mpx::layer_defaults {
   }
 };
 using model = mpx::sequential<mpx::token_embedding<5, 8, "inputs">,
-                              mpx::repeat<2, mpx::residual<mpx::layer_norm<8>, scaling>>, mpx::linear<8, 5>,
+                              mpx::repeat<2, mpx::residual<mpx::layer_norm<8>, scaling>>, mpx::language_head<8, 5>,
                               mpx::cross_entropy<5>>;
 using run = mpx::recipe<mpx::microbatch_capacity<mpx::sequences<8>, mpx::tokens<16>>>;
 
