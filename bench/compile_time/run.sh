@@ -1,7 +1,9 @@
 #!/usr/bin/env bash
 # Processor seconds and memory that the compiler takes, one compile at a time, against the limits that mpx sets itself:
 #   bash bench/compile_time/run.sh [<compiler>]
-# Limits: including the library 3 s; the overview 12 s and 1 GB; 48 and 96 layers within 10 % of 12.
+# Limits: including the library 3 s; the overview 12 s and 1 GB; 48 and 96 layers within 10 % of 12. Of a plan without a
+# trainer: 24 to 192 layers within 15 % of 12; 64 layer types at most half as much again as 8, since each type is looked at
+# by itself.
 # Each line is the quickest of three compiles, so that what else the machine does counts little.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/../.."
@@ -29,6 +31,28 @@ int main() {
   trainer.step({});
 }
 EOF
+done
+
+# Plans without a trainer: deep models of few layer types, and models whose layers all differ.
+plan_source() {
+  cat <<EOF
+#include <mpx/mpx.hpp>
+
+using model = $1;
+using recipe = mpx::recipe<mpx::place_evenly<4>, mpx::one_f_one_b<mpx::microbatches<8>>, mpx::bf16_mixed,
+                           mpx::microbatch_capacity<mpx::sequences<1>, mpx::tokens<1024>>>;
+static_assert(mpx::plan_v<model, recipe>.device_count == 4);
+EOF
+}
+for layers in 12 24 48 96 192; do
+  plan_source "mpx::gpt2<mpx::vocabulary<50257>, mpx::width<768>, mpx::heads<12>, mpx::layers<$layers>>" \
+    >"$scratch/plan_$layers.cpp"
+done
+for types in 8 16 32 64; do
+  linears=
+  for ((i = 1; i <= types; ++i)); do linears+="mpx::linear<$((8 * i)), $((8 * i + 8))>, "; done
+  plan_source "mpx::sequential<mpx::token_embedding<5, 8, \"inputs\">, ${linears}mpx::cross_entropy<$((8 * types + 8))>>" \
+    >"$scratch/types_$types.cpp"
 done
 
 # measure <name>: sets seconds and megabytes of the quickest compile.
@@ -63,4 +87,13 @@ measure overview; report 'examples/overview.cpp' '12 s, 1000 MB' 's <= 12 && mb 
 measure gpt2_12; base=$seconds; report 'gpt2, 12 layers' 'none' '1'
 measure gpt2_48; report 'gpt2, 48 layers' '12 layers + 10 %' 's <= 1.1 * base'
 measure gpt2_96; report 'gpt2, 96 layers' '12 layers + 10 %' 's <= 1.1 * base'
+printf '\n%-28s %8s %8s\n' 'a plan alone' seconds MB
+measure plan_12; base=$seconds; report 'gpt2, 12 layers' 'none' '1'
+for layers in 24 48 96 192; do
+  measure plan_$layers; report "gpt2, $layers layers" '12 layers + 15 %' 's <= 1.15 * base'
+done
+measure types_8; base=$seconds; report '8 linear layers' 'none' '1'
+for types in 16 32 64; do
+  measure types_$types; report "$types linear layers" '8 types + 50 %' 's <= 1.5 * base'
+done
 if [ "$missed" -gt 0 ]; then echo "$missed limits missed"; exit 1; fi

@@ -48,6 +48,10 @@ endfunction()
 # What the documents show is what is compiled.
 function(mpx_add_doc_checks)
   mpx_add_script_test(docs.readme_matches_overview check_readme text -DROOT=${PROJECT_SOURCE_DIR})
+  mpx_add_script_test(docs.errors_are_listed check_errors text
+    -DPAGE=${PROJECT_SOURCE_DIR}/docs/errors.md -DSOURCES=${PROJECT_SOURCE_DIR}/tests/compile_fail)
+  mpx_add_script_test(docs.errors_check_rejects_violations check_errors_rejects text
+    -DSCRATCH=${CMAKE_CURRENT_BINARY_DIR}/errors_rejects)
   mpx_add_script_test(docs.code_blocks check_code_blocks compile ${compiler_arguments}
     -DROOT=${PROJECT_SOURCE_DIR} -DSCRATCH=${CMAKE_CURRENT_BINARY_DIR}/code_blocks)
   mpx_add_script_test(docs.code_blocks_check_rejects_violations check_code_blocks_rejects text

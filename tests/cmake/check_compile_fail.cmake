@@ -1,6 +1,6 @@
 # cmake -DCOMPILER=<path> -DINCLUDE_DIRS=<list> -DSOURCE=<file> -P check_compile_fail.cmake
 # The source must not compile. Each `// error:` line of it, taken as a regular expression, must be met by the first
-# error that the compiler prints; each `// fact:` line anywhere in what it prints.
+# error that the compiler prints; each `// fact:` line anywhere in what it prints. That is at most 40 lines.
 cmake_minimum_required(VERSION 3.24)
 include(${CMAKE_CURRENT_LIST_DIR}/compiler.cmake)
 include(${CMAKE_CURRENT_LIST_DIR}/text.cmake)
@@ -49,5 +49,8 @@ foreach(line IN LISTS source_lines)
 endforeach()
 if(error_count EQUAL 0)
   message(FATAL_ERROR "${SOURCE} has no `// error:` line: any mistake would pass for the one it is about")
+endif()
+if(line_count GREATER 40)
+  message(FATAL_ERROR "${line_count} lines of diagnostics, where 40 are enough:\n${said}")
 endif()
 message(STATUS "${line_count} lines of diagnostics")

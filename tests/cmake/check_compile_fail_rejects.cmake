@@ -1,5 +1,5 @@
 # cmake -DCOMPILER=<path> -DINCLUDE_DIRS=<list> -DSCRATCH=<directory> -P check_compile_fail_rejects.cmake
-# check_compile_fail must accept a good case, and refuse cases whose message is absent, late or not asked for.
+# check_compile_fail must accept a good case, and refuse cases whose message is absent, late, not asked for or too long.
 cmake_minimum_required(VERSION 3.24)
 
 function(check_case name text expected)
@@ -21,4 +21,6 @@ check_case(other_sentence "// error: requires T to be small\n${heavy}heavy<int> 
 check_case(other_fact "// error: to be large\n// fact: heavy<long\n${heavy}heavy<int> value;\n" "does not say 'heavy<long'")
 check_case(late_sentence "// error: to be large\n${heavy}int number = missing;\nheavy<int> value;\n" "the first error does not say")
 check_case(no_sentence "// fact: heavy<int\n${heavy}heavy<int> value;\n" "has no `// error:` line")
+string(REPEAT "int number = missing;\n" 20 many_errors)
+check_case(long_diagnostic "// error: to be large\n${heavy}heavy<int> value;\n${many_errors}" "lines of diagnostics, where 40 are enough")
 file(REMOVE_RECURSE ${SCRATCH})

@@ -144,7 +144,31 @@ struct plain_pointers {
                 "know their layouts");
 };
 
-template <class L> concept composed = block<L> || chain<L> || residual_layer<L>;
+template <class Layer, bool Forward, bool Backward>
+struct layer_runs {
+  static_assert(Forward,
+                "mpx::layer requires its author to offer `template <class C, class T> static void forward(C const&, "
+                "T const* weights, T const* constants, T const* x, T* y, std::byte* saved)`");
+  static_assert(!Forward || Backward,
+                "mpx::layer requires its author to offer `template <class C, class T, class A> static void "
+                "backward(C const&, T const* weights, A* gradients, T const* constants, T const* dy, T* dx, "
+                "std::byte* saved)`");
+};
+
+template <class L, class C, class T = typename C::compute>
+inline constexpr bool runs_forward = requires(C const& c, T const* in, T* out, std::byte* saved) {
+  L::forward(c, in, in, in, out, saved);
+};
+template <class L, class C, class T = typename C::compute, class A = typename C::accumulate>
+inline constexpr bool runs_backward = requires(C const& c, T const* in, A* gradients, T* out, std::byte* saved) {
+  L::backward(c, in, gradients, in, in, out, saved);
+};
+
+/// Is an error where a layer lacks one of its functions, or has it in another form.
+template <class L, class C>
+using layer_runs_t = layer_runs<L, runs_forward<L, C>, runs_backward<L, C>>;
+
+template <class L> concept whole_of_parts = block<L> || chain<L> || residual_layer<L>;
 template <class L> concept runs_over_views = requires { sizeof(execution<L>); };
 template <class L> concept repeats = requires { typename L::repeated; };
 
@@ -187,14 +211,16 @@ template <repeats L, class C>
 struct layouts_kept<L, C> : layouts_kept<typename L::repeated, C> {};
 
 template <class L, class C>
-  requires(!composed<L> && !repeats<L> && runs_over_views<L>)
+  requires(!whole_of_parts<L> && !repeats<L> && runs_over_views<L>)
 struct layouts_kept<L, C> {
   using asked = std::index_sequence<sizeof(forward_kept<L, C, (L::gives::size > 0)>),
                                     sizeof(backward_kept<L, C, (L::takes::size > 0)>)>;
 };
 template <class L, class C>
-  requires(!composed<L> && !repeats<L> && !runs_over_views<L>)
-struct layouts_kept<L, C> : plain_pointers<L> {};
+  requires(!whole_of_parts<L> && !repeats<L> && !runs_over_views<L>)
+struct layouts_kept<L, C> {
+  using asked = std::index_sequence<sizeof(plain_pointers<L>), sizeof(layer_runs_t<L, C>)>;
+};
 
 }  // namespace detail
 
@@ -208,15 +234,16 @@ struct no_constants {
 template <class L>
 struct composition;
 
-/// Does a layer, or each one that it is composed of, return what its description says? A trainer asks all layers of its
-/// model. Errors  compile time: the layer, what it returned, what was described
+/// Has a layer, or each one that it is composed of, its two functions, and do they return what its description says? A
+/// trainer asks all layers of its model.
+/// Errors  compile time: the layer; what is missing, or what was returned and what was described
 template <class L, class Context>
 using keeps_layouts = decltype(verdict_on<detail::layouts_kept<L, Context>>());
 
 /// Writes the table of constants, where the layer has one.
 template <class L, class C>
 void run_prepare(C const& c, typename C::compute* constants) {
-  if constexpr (detail::composed<L>) composition<L>::prepare(c, constants);
+  if constexpr (detail::whole_of_parts<L>) composition<L>::prepare(c, constants);
   else if constexpr (requires { L::prepare(c, constants); }) L::prepare(c, constants);
   else if constexpr (detail::runs_over_views<L>) execution<L>::prepare(c, constants);
 }
@@ -226,13 +253,15 @@ void run_prepare(C const& c, typename C::compute* constants) {
 ///                                          compute const* x, compute* y, std::byte* saved)
 template <class L, class C, class T = typename C::compute>
 void run_forward(C const& c, T const* weights, T const* constants, T const* x, T* y, std::byte* saved) {
-  if constexpr (detail::composed<L>) {
+  if constexpr (detail::whole_of_parts<L>) {
     composition<L>::forward(c, weights, constants, x, y, saved);
   } else if constexpr (detail::runs_over_views<L>) {
     operands<L, C> const all{c, weights, nullptr, constants, saved};
     execution<L>::forward(all, input_view<L, C>{x}, y);
-  } else {
+  } else if constexpr (detail::runs_forward<L, C>) {
     L::forward(c, weights, constants, x, y, saved);
+  } else {
+    static_cast<void>(sizeof(detail::layer_runs_t<L, C>));
   }
 }
 
@@ -242,13 +271,15 @@ void run_forward(C const& c, T const* weights, T const* constants, T const* x, T
 template <class L, class C, class T = typename C::compute>
 void run_backward(C const& c, T const* weights, typename C::accumulate* gradients, T const* constants, T const* dy, T* dx,
                   std::byte* saved) {
-  if constexpr (detail::composed<L>) {
+  if constexpr (detail::whole_of_parts<L>) {
     composition<L>::backward(c, weights, gradients, constants, dy, dx, saved);
   } else if constexpr (detail::runs_over_views<L>) {
     operands<L, C> const all{c, weights, gradients, constants, saved};
     execution<L>::backward(all, output_gradient_view<L, C>{dy}, dx);
-  } else {
+  } else if constexpr (detail::runs_backward<L, C>) {
     L::backward(c, weights, gradients, constants, dy, dx, saved);
+  } else {
+    static_cast<void>(sizeof(detail::layer_runs_t<L, C>));
   }
 }
 

@@ -19,6 +19,15 @@ namespace detail {
 
 // One line each: compilers quote it in errors about what is inside a layer.
 template <class T> concept described = requires { typename T::takes; typename T::gives; typename T::parameters; };
+// What mpx::layer_defaults gives; a composition derives all of it but what it reads.
+template <class T> concept composed =
+    requires { typename T::layers; } || requires { typename T::body; } || requires { typename T::branch; } ||
+    requires { T::copies; };
+template <class T> concept sized =
+    requires { T::saves; T::forward_scratch; T::backward_scratch; T::constants; T::most_tokens; T::keeps_input;
+               T::in_place; T::gradient_replaces_input; };
+template <class T> concept complete =
+    requires { typename T::reads; typename T::feeds; } && (composed<T> || sized<T>);
 
 }  // namespace detail
 

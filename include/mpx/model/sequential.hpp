@@ -86,7 +86,7 @@ struct no_layer : layer_defaults {
   using gives = message<>;
 };
 template <class T>
-using layer_or_none = std::conditional_t<described<T>, T, no_layer>;
+using layer_or_none = std::conditional_t<described<T> && complete<T>, T, no_layer>;
 
 template <class... Layers>
 struct layers_only {
@@ -94,6 +94,8 @@ struct layers_only {
   static_assert((layer<Layers> && ...),
                 "mpx::sequential requires each argument to be a layer: to say what it takes and gives (mpx::message) and "
                 "its parameters (boost::hana::tuple)");
+  static_assert(((complete<Layers> || !layer<Layers>) && ...),
+                "mpx::layer requires its author to inherit from mpx::layer_defaults, or to name all that it names");
 };
 
 /// Does a layer, or the first one that it is composed of, keep its input?
@@ -148,12 +150,13 @@ struct section : sequential<Layers...> {
 template <std::size_t N, class Layer>
 struct repeat {
   static constexpr std::size_t copies = N;
-  using repeated = Layer;
-  using takes = typename Layer::takes;
-  using gives = typename Layer::gives;
-  using reads = typename Layer::reads;
-  using feeds = typename Layer::feeds;
+  using repeated = detail::layer_or_none<Layer>;
+  using takes = typename repeated::takes;
+  using gives = typename repeated::gives;
+  using reads = typename repeated::reads;
+  using feeds = typename repeated::feeds;
   using parameters = boost::hana::tuple<>;
+  using formed = decltype(verdict_on<detail::layers_only<Layer>>());
   using checked = decltype(verdict_on<detail::repeatable<N, takes, gives>>());
 };
 

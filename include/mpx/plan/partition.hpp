@@ -21,9 +21,10 @@ template <std::size_t N>
 [[nodiscard]] constexpr std::size_t count_devices(std::array<device, N> const& where) {
   std::size_t devices = 0;
   for (std::size_t i = 0; i < N; ++i) {
-    bool seen = false;
-    for (std::size_t k = 0; k < i; ++k) seen = seen || where[k] == where[i];
-    devices += !seen;
+    if (i > 0 && where[i] == where[i - 1]) continue;  // a stage goes on
+    std::size_t before = 0;
+    while (where[before] != where[i]) ++before;
+    devices += before == i;
   }
   return devices;
 }

@@ -121,8 +121,8 @@ constexpr auto make_plan() {
   out.microbatches = M;
   out.layers = layers;
   out.placement = where;
-  out.routes = make_routing(layers);
-  out.ties = find_ties<Model, T>(layers);
+  out.routes = routes_v<Model, Recipe>;
+  out.ties = ties_v<Model, Recipe>;
 
   std::size_t devices = 0;
   for (device d : where)
@@ -157,6 +157,7 @@ constexpr auto make_plan() {
 
 template <class Model, class Recipe>
 constexpr auto checked_plan() {
+  static_cast<void>(sizeof(Model) + sizeof(Recipe));   // what they say of themselves comes first, and alone
   static_cast<void>(sizeof(verified<Model, Recipe>));  // a mistake is reported here, in one sentence
   if constexpr (verified<Model, Recipe>::sound) {
     constexpr auto made = make_plan<Model, Recipe>();

@@ -44,6 +44,22 @@ constexpr std::size_t first_layer(std::array<layer_info, N> const& layers, Fault
 //   holds    the answer, a plain constant
 //   verdict  a checker with the facts as arguments, whose static_assert fails; only asked for where `holds` is false
 //            (a class of its own where facts take long to find: it is not looked into before)
+// --- layers ----------------------------------------------------------------------------------------------------------
+/// The verdict on what is no layer has been given where the model was put together.
+template <class Model, class Recipe>
+struct layers_are_layers {
+  static constexpr bool holds = []<class... S>(segments<S...>) {
+    return (!std::is_same_v<typename S::layer, no_layer> && ...);
+  }(segments_of<Model>{});
+  struct verdict {};
+};
+
+/// Asked for by several questions, and part of the plan: compilers remember a constant, but not what a function gave.
+template <class Model, class Recipe>
+inline constexpr auto routes_v = make_routing(layers_v<Model, Recipe>);
+template <class Model, class Recipe>
+inline constexpr auto ties_v = find_ties<Model, count_ties<Model>()>(layers_v<Model, Recipe>);
+
 // --- streams ---------------------------------------------------------------------------------------------------------
 template <class Layer, class Stream, class Wanted, class Produced, bool Unread>
 struct stream_link {
@@ -54,7 +70,7 @@ struct stream_link {
 };
 template <class Model, class Recipe>
 struct streams_meet {
-  static constexpr auto broken = make_routing(layers_v<Model, Recipe>).broken;
+  static constexpr auto& broken = routes_v<Model, Recipe>.broken;
   static constexpr bool holds = broken.layer == layers_v<Model, Recipe>.size();
   static constexpr std::string_view text() { return broken.unread ? broken.produced.label : broken.wanted.label; }
   using verdict =
@@ -74,8 +90,35 @@ struct loss_is_last {
   static constexpr std::size_t row =
       first_layer(layers_v<Model, Recipe>, [](layer_info const& layer) { return !layer.gives.exists(); });
   static constexpr bool holds = row == last;
-  using verdict = ends_in_loss<layer_named_t<Model, Recipe, row>, (row < last)>;
+  using verdict = ends_in_loss<layer_named_t<Model, Recipe, (row < last ? row : last)>, (row < last)>;
 };
+
+/// The feeds of a model, each once, and the first whose axis or form two layers see in different ways.
+template <std::size_t Most>
+struct model_feeds {
+  std::array<feed_info, Most> feeds{};
+  std::size_t count = 0;
+  std::string_view disputed;
+};
+template <class Model, class Recipe>
+inline constexpr auto model_feeds_v = [] {
+  model_feeds<4 * segments_of<Model>::size> out;
+  for (layer_info const& row : layers_v<Model, Recipe>) {
+    if (row.copy > 0) continue;  // layers of one segment have one type: its first one speaks for all
+    for (feed_info const& f : row.feeds) {
+      if (f.label.empty()) continue;
+      std::size_t k = 0;
+      while (k < out.count && out.feeds[k].label != f.label) ++k;
+      feed_info const& known = out.feeds[k];
+      if (k == out.count)
+        out.feeds[out.count++] = f;
+      else if (out.disputed.empty() &&
+               (known.on != f.on || known.per_sequence != f.per_sequence || known.padded != f.padded))
+        out.disputed = f.label;
+    }
+  }
+  return out;
+}();
 
 template <class Held, class Feeds>
 struct tables_are_large_enough {
@@ -85,20 +128,8 @@ template <std::size_t N> struct held_streams {};
 template <std::size_t N> struct feeds {};
 template <class Model, class Recipe>
 struct tables_hold {
-  static constexpr std::size_t held = make_routing(layers_v<Model, Recipe>).wanted_held;
-  static constexpr std::size_t different_feeds = [] {
-    auto const& rows = layers_v<Model, Recipe>;
-    std::size_t count = 0;
-    for (std::size_t r = 0; r < rows.size(); ++r)
-      for (auto const& f : rows[r].feeds) {
-        if (rows[r].copy > 0) break;
-        bool seen = f.label.empty();
-        for (std::size_t before = 0; before < r; ++before)
-          for (auto const& other : rows[before].feeds) seen = seen || other.label == f.label;
-        count += !seen;
-      }
-    return count;
-  }();
+  static constexpr std::size_t held = routes_v<Model, Recipe>.wanted_held;
+  static constexpr std::size_t different_feeds = model_feeds_v<Model, Recipe>.count;
   static constexpr bool holds = held <= most_held_streams && different_feeds <= most_feeds;
   using verdict = tables_are_large_enough<held_streams<held>, feeds<different_feeds>>;
 };
@@ -110,21 +141,7 @@ struct feeds_have_one_form {
 template <class Name> struct feed_named {};
 template <class Model, class Recipe>
 struct feeds_agree {
-  static constexpr std::string_view text() {
-    // Layers of one segment have one type: its first one speaks for all.
-    auto const& rows = layers_v<Model, Recipe>;
-    for (std::size_t a = 0; a < rows.size(); ++a) {
-      if (rows[a].copy > 0) continue;
-      for (std::size_t b = 0; b < a; ++b) {
-        if (rows[b].copy > 0) continue;
-        for (auto const& f : rows[a].feeds)
-          for (auto const& g : rows[b].feeds)
-            if (f.label == g.label && (f.on != g.on || f.per_sequence != g.per_sequence || f.padded != g.padded))
-              return f.label;
-      }
-    }
-    return {};
-  }
+  static constexpr std::string_view text() { return model_feeds_v<Model, Recipe>.disputed; }
   static constexpr bool holds = text().empty();
   using verdict = feeds_have_one_form<feed_named<typename named<feeds_agree>::type>>;
 };
@@ -337,7 +354,7 @@ template <class Model, class Recipe>
 struct ties_hold {
   static constexpr auto& layers = layers_v<Model, Recipe>;
   static constexpr std::size_t none = layers.size();
-  static constexpr auto ties = find_ties<Model, count_ties<Model>()>(layers);
+  static constexpr auto& ties = ties_v<Model, Recipe>;
 
   static constexpr bool lost(tie const& t) { return t.owner_layer == none; }
   static constexpr bool unequal(tie const& t) { return t.count == 0; }
@@ -382,14 +399,14 @@ constexpr auto first_fault() {
 
 template <class Model, class Recipe>
 using fault_of =
-    typename decltype(first_fault<loss_is_last<Model, Recipe>, streams_meet<Model, Recipe>, tables_hold<Model, Recipe>,
-                                  feeds_agree<Model, Recipe>, inputs_have_a_home<Model, Recipe>,
-                                  capacity_is_known<Model, Recipe>, positions_are_known<Model, Recipe>,
-                                  ties_hold<Model, Recipe>, rules_are_known<Model, Recipe>,
-                                  rules_do_not_overlap<Model, Recipe>, layers_are_placed<Model, Recipe>,
-                                  devices_have_layers<Model, Recipe>, mesh_has_the_devices<Model, Recipe>,
-                                  ranks_share_evenly<Model, Recipe>, microbatches_suffice<Model, Recipe>,
-                                  schedule_ends<Model, Recipe>>())::type;
+    typename decltype(first_fault<layers_are_layers<Model, Recipe>, loss_is_last<Model, Recipe>,
+                                  streams_meet<Model, Recipe>, tables_hold<Model, Recipe>, feeds_agree<Model, Recipe>,
+                                  inputs_have_a_home<Model, Recipe>, capacity_is_known<Model, Recipe>,
+                                  positions_are_known<Model, Recipe>, ties_hold<Model, Recipe>,
+                                  rules_are_known<Model, Recipe>, rules_do_not_overlap<Model, Recipe>,
+                                  layers_are_placed<Model, Recipe>, devices_have_layers<Model, Recipe>,
+                                  mesh_has_the_devices<Model, Recipe>, ranks_share_evenly<Model, Recipe>,
+                                  microbatches_suffice<Model, Recipe>, schedule_ends<Model, Recipe>>())::type;
 
 /// Gives the verdict on the first fault, and no other error.
 template <class Model, class Recipe>

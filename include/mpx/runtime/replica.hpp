@@ -39,7 +39,7 @@ class replica {
   static constexpr std::size_t P = plan.device_count;
   static constexpr std::size_t T = plan.mesh.tensor;
   using ranks = std::conditional_t<T == 1, one_rank, rank_of<group, T>>;
-  using checked_layers = keeps_layouts<Model, layer_context<machine, compute, ranks>>;
+  using context = layer_context<machine, compute, ranks>;
 
   /// `ranks_of_devices`: which tensor rank this is, beside the others, on each device of the pipeline axis.
   replica(std::array<ranks, P> const& ranks_of_devices, std::size_t data_rank, std::uint64_t seed,

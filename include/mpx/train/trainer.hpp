@@ -14,6 +14,7 @@
 #include <mpx/backend/concepts.hpp>
 #include <mpx/core/error.hpp>
 #include <mpx/io/batch_of.hpp>
+#include <mpx/layer/operands.hpp>
 #include <mpx/runtime/executor.hpp>
 #include <mpx/train/check_batch.hpp>
 #include <mpx/train/report.hpp>
@@ -29,7 +30,7 @@ class basic_trainer {
   using settings = typename Recipe::settings;
   using accumulate = accumulator_t<typename Recipe::precision::compute>;
   static constexpr auto& plan = plan_v<Model, Recipe>;
-  using checked_layers = typename replica<Model, Recipe, Backend>::checked_layers;
+  using checked_layers = keeps_layouts<Model, typename replica<Model, Recipe, Backend>::context>;
 
   explicit basic_trainer(settings const& chosen = {})
       : settings_(checked(chosen)),
