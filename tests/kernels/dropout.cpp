@@ -1,5 +1,6 @@
 #include <mpx/kernels/dropout.hpp>
 
+#include <cstring>
 #include <vector>
 
 #include <mpx/host/rows.hpp>
@@ -117,4 +118,27 @@ TEST_CASE("a rate of 0 copies every bit", "[kernels][dropout]") {
   std::vector<float> y(30);
   row_operations::dropout(y.data(), x.data(), dropout_draw{.key = 1}, 2, 3, 5);
   CHECK(y == x);
+}
+
+TEMPLATE_TEST_CASE("a slice of the channels has the whole's mask, wherever it begins", "[kernels][dropout]", float,
+                   double, mpx::bf16, mpx::f16) {
+  std::size_t const channels = 40, sequences = 2, tokens = 3, rows = sequences * tokens;
+  auto const x = mpx_test::numbers<TestType>(rows * channels, 6);
+  std::vector<TestType> whole(x.size());
+  row_operations::dropout(whole.data(), x.data(), draw, sequences, tokens, channels);
+  for (std::uint32_t const begin : {0, 1, 2, 3, 4, 5, 7, 8, 16})
+    for (std::size_t const width : {1, 2, 3, 4, 5, 7, 8, 9, 20, 24}) {
+      std::vector<TestType> part, expected, y(rows * width);
+      for (std::size_t i = 0; i < rows * width; ++i) {
+        part.push_back(x[i / width * channels + begin + i % width]);
+        expected.push_back(whole[i / width * channels + begin + i % width]);
+      }
+      dropout_draw slice = draw;
+      slice.first_channel = begin;
+      row_operations::dropout(y.data(), part.data(), slice, sequences, tokens, width);
+      INFO("channels from " << begin << ", " << width << " of them");
+      REQUIRE(std::memcmp(y.data(), expected.data(), y.size() * sizeof(TestType)) == 0);
+      row_operations::dropout(part.data(), part.data(), slice, sequences, tokens, width);
+      REQUIRE(std::memcmp(part.data(), expected.data(), y.size() * sizeof(TestType)) == 0);
+    }
 }

@@ -2,6 +2,7 @@
 
 #include <cmath>
 #include <cstdint>
+#include <cstring>
 #include <vector>
 
 #include <mpx/host/rows.hpp>
@@ -42,6 +43,44 @@ TEST_CASE("embedding_backward is the derivative of embedding_forward at every wi
     for (std::size_t i = 0; i < table.size(); ++i)
       REQUIRE(dtable[i] == Approx(mpx_test::slope(table, i, loss)).epsilon(1e-8).margin(1e-8));
   }
+}
+
+TEST_CASE("a slice of the table gives 0 for ids of others, and gains no gradient from them", "[kernels][embedding]") {
+  float const table[] = {5, 6, 7, 8};  // tokens 2 and 3 of a vocabulary of 6, width 2
+  std::int32_t const ids[] = {0, 2, 5, 3, 2};
+  float y[10];
+  row_operations::embedding_forward(y, table, ids, 5, 2, 10.0f, mpx::id_slice{2, 2});
+  CHECK(std::vector<float>(y, y + 10) == std::vector<float>{0, 0, 50, 60, 0, 0, 70, 80, 50, 60});
+
+  float const dy[] = {1, 1, 2, 3, 1, 1, 4, 5, 6, 7};
+  float dtable[] = {-1, -1, 100, 100, 100, 100, -1, -1};  // the slice's four stand between those of others
+  row_operations::embedding_backward(dtable + 2, dy, ids, 5, 2, 10.0f, mpx::id_slice{2, 2});
+  CHECK(std::vector<float>(dtable, dtable + 8) == std::vector<float>{-1, -1, 180, 200, 140, 150, -1, -1});
+}
+
+TEMPLATE_TEST_CASE("the slices of a table add up to the whole, bit for bit", "[kernels][embedding]", float, double,
+                   mpx::bf16, mpx::f16) {
+  using A = mpx::accumulator_t<TestType>;
+  std::size_t const vocabulary = 6;
+  std::vector<std::int32_t> const ids{5, 0, 2, 3, 0, 4, 1, 2};
+  for (std::size_t const slices : {1u, 2u, 3u, 6u})
+    for (std::size_t const width : mpx_test::widths) {
+      auto const table = numbers<TestType>(vocabulary * width, 3), dy = numbers<TestType>(ids.size() * width, 4);
+      std::vector<TestType> whole(ids.size() * width), y(whole.size());
+      std::vector<A> dwhole(vocabulary * width, A(1)), dtable(vocabulary * width, A(1)), sum(whole.size());
+      row_operations::embedding_forward(whole.data(), table.data(), ids.data(), ids.size(), width, A(1.5));
+      row_operations::embedding_backward(dwhole.data(), dy.data(), ids.data(), ids.size(), width, A(1.5));
+      for (std::size_t s = 0; s < slices; ++s) {
+        std::size_t const count = vocabulary / slices, at = s * count * width;
+        mpx::id_slice const mine{s * count, count};
+        row_operations::embedding_forward(y.data(), table.data() + at, ids.data(), ids.size(), width, A(1.5), mine);
+        row_operations::embedding_backward(dtable.data() + at, dy.data(), ids.data(), ids.size(), width, A(1.5), mine);
+        for (std::size_t i = 0; i < sum.size(); ++i) sum[i] += static_cast<A>(y[i]);
+      }
+      INFO(slices << " slices, width " << width);
+      for (std::size_t i = 0; i < sum.size(); ++i) REQUIRE(sum[i] == static_cast<A>(whole[i]));
+      REQUIRE(std::memcmp(dtable.data(), dwhole.data(), dtable.size() * sizeof(A)) == 0);
+    }
 }
 
 TEST_CASE("positions_forward adds the token's row to every sequence, also in place", "[kernels][embedding]") {
