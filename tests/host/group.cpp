@@ -7,6 +7,7 @@
 #include <span>
 #include <string>
 #include <thread>
+#include <type_traits>
 #include <vector>
 
 #include <mpx/host/group.hpp>
@@ -116,6 +117,74 @@ TEST_CASE("all_reduce repeats, in f64 and over no elements too", "[host][group]"
   CHECK(data[1] == data[0]);
 }
 
+TEMPLATE_TEST_CASE("all_reduce sums 16 bits in f32 and rounds once", "[host][group]", mpx::bf16, mpx::f16) {
+  // Beside 256, bf16 knows even numbers and f16 quarters. The parts are half of that distance, e: added one by one and
+  // rounded to even each time, both would be lost; in f32 their sum, the distance itself, is not.
+  float const e = std::is_same_v<TestType, mpx::bf16> ? 1.0f : 0.125f;
+  REQUIRE(static_cast<float>(TestType(256.0f + e)) == 256.0f);
+  float const parts[3] = {256.0f, e, e};
+  for (std::size_t const n : {1u, 31u, 32u, 33u, 300u, 5000u}) {
+    std::vector<std::vector<TestType>> data;
+    for (float const part : parts) data.emplace_back(n, TestType(part));
+    group g("tensor ranks", 3, 10s);
+    on_ranks(3, [&](int rank) { g.all_reduce(rank, data[static_cast<std::size_t>(rank)].data(), n); });
+    for (auto const& d : data)
+      CHECK(std::all_of(d.begin(), d.end(), [&](TestType x) { return static_cast<float>(x) == 256.0f + 2 * e; }));
+  }
+}
+
+TEMPLATE_TEST_CASE("all_reduce_max gives every rank the largest of each place", "[host][group]", float, double,
+                   mpx::bf16, mpx::f16) {
+  using A = mpx::accumulator_t<TestType>;
+  for (int const ranks : {1, 2, 3})
+    for (std::size_t const n : {1u, 17u, 300u, 5000u}) {
+      // Each place is largest on another rank, in turn: -1 there, -2 and -3 on the others.
+      std::vector<std::vector<TestType>> data(static_cast<std::size_t>(ranks));
+      for (std::size_t r = 0; r < data.size(); ++r)
+        for (std::size_t i = 0; i < n; ++i) data[r].push_back(TestType(-1 - A((r + i) % data.size())));
+      group g("tensor ranks", ranks, 10s);
+      on_ranks(ranks, [&](int rank) { g.all_reduce_max(rank, data[static_cast<std::size_t>(rank)].data(), n); });
+      for (auto const& d : data)
+        CHECK(std::all_of(d.begin(), d.end(), [](TestType x) { return static_cast<A>(x) == A(-1); }));
+    }
+}
+
+TEST_CASE("sums and maxima take turns in one group of three", "[host][group]") {
+  // Row by row as a loss does: the largest of 1, 2, 3 is 3; three of it are 9.
+  std::vector<std::vector<float>> data{{1, 3}, {2, 2}, {3, 1}};
+  group g("tensor ranks", 3, 10s);
+  on_ranks(3, [&](int rank) {
+    auto& mine = data[static_cast<std::size_t>(rank)];
+    for (int i = 0; i < 3; ++i) {
+      g.all_reduce_max(rank, mine.data(), mine.size());
+      g.all_reduce(rank, mine.data(), mine.size());
+    }
+  });
+  for (auto const& d : data) CHECK(d == std::vector<float>{81, 81});
+}
+
+TEST_CASE("a group counts the bytes that each rank brings", "[host][group]") {
+  group g("tensor ranks", 2, 10s, 3);
+  std::vector<float> a(5), b(5), c(5);
+  mpx::summand<float> const first[] = {{a.data(), 0}, {b.data(), 1}}, second[] = {{c.data(), 2}};
+  on_ranks(2, [&](int rank) {
+    g.all_reduce(rank, rank == 0 ? std::span<mpx::summand<float> const>(first) : std::span(second), 5);
+    g.barrier(rank);
+  });
+  CHECK(g.bytes_brought(0) == 2 * 5 * 4);
+  CHECK(g.bytes_brought(1) == 5 * 4);
+
+  group one_each("tensor ranks", 3, 10s);
+  std::vector<std::vector<mpx::bf16>> data(3, std::vector<mpx::bf16>(7));
+  on_ranks(3, [&](int rank) {
+    auto& mine = data[static_cast<std::size_t>(rank)];
+    one_each.all_reduce(rank, mine.data(), 7);
+    one_each.all_reduce_max(rank, mine.data(), 2);
+    one_each.all_reduce(rank, mine.data(), 0);
+  });
+  for (int rank = 0; rank < 3; ++rank) CHECK(one_each.bytes_brought(rank) == 7 * 2 + 2 * 2);
+}
+
 TEST_CASE("a rank that waits past the deadline says for how many", "[host][group]") {
   group g("all", 2, 20ms);
   try {
@@ -125,6 +194,22 @@ TEST_CASE("a rank that waits past the deadline says for how many", "[host][group
     CHECK(std::string(e.what()) ==
           "barrier: rank 1 waits past the deadline (all): expected all ranks within 20 ms, got 1 of 2");
   }
+}
+
+TEST_CASE("ranks that disagree on the number of elements of a maximum all get an error", "[host][group]") {
+  group g("tensor ranks", 3, 10s);
+  std::vector<std::vector<float>> data{{1, 1}, {2, 2}, {3, 3}};
+  std::atomic<int> errors{0};
+  on_ranks(3, [&](int rank) {
+    try {
+      g.all_reduce_max(rank, data[static_cast<std::size_t>(rank)].data(), rank == 1 ? 1 : 2);
+    } catch (mpx::error const&) {
+      ++errors;
+    }
+  });
+  CHECK(errors == 3);
+  CHECK(data == std::vector<std::vector<float>>{{1, 1}, {2, 2}, {3, 3}});
+  CHECK(g.bytes_brought(0) == 0);
 }
 
 TEST_CASE("ranks that disagree on the number of elements all get an error", "[host][group]") {
