@@ -1,4 +1,4 @@
-// Mirrors include/mpx/plan/layer_table.hpp, segments.hpp and parameter_table.hpp.
+// Mirrors include/mpx/plan/layer_table.hpp and segments.hpp, and names and first values of parameter_table.hpp.
 #include <mpx/plan/layer_table.hpp>
 
 #include <string>

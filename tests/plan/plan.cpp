@@ -60,6 +60,78 @@ using untied = mpx::gpt2<mpx::vocabulary<61>, mpx::width<32>, mpx::heads<4>, mpx
 static_assert(mpx::plan_v<untied, run<>>.ties.empty());
 static_assert(mpx::plan_v<untied, run<>>.parameters() == gpt2.parameters() + 61 * 32);
 
+// --- on a mesh: what one data and tensor rank has ----------------------------------------------------------------------
+namespace {
+
+// gpt2 of width 32 with 4 heads, 128 hidden values and 2 layers, its vocabulary padded to 64.
+using padded = mpx::with_padded_vocabulary<test::small_gpt2, 4>;
+template <class... Axes>
+constexpr auto& on = mpx::plan_v<padded, run<mpx::mesh<Axes...>, four>>;
+
+/// Elements that one of T ranks holds. Shared: the table and the head's copy of it; in each block qkv, the inputs of
+/// out, up, the inputs of down. Whole: positions, norms, the biases behind a sum. Each begins on a line of 32.
+constexpr std::size_t elements(std::size_t T) {
+  std::size_t const qkv_bias = (96 / T + 31) / 32 * 32;
+  std::size_t const shared = 96 * 32 / T + qkv_bias + 32 * 32 / T + 128 * 32 / T + 128 / T + 32 * 128 / T;
+  return 64 * 32 / T + 16 * 32 + 2 * (2 * 64 + shared + 2 * 32) + 64 + 64 * 32 / T;
+}
+static_assert(elements(1) == 30'080 && elements(2) == 15'552 && elements(4) == 8'256);
+
+template <class Plan>
+constexpr std::size_t weights(Plan const& plan) {
+  return plan.memory_on(mpx::host<0>{}).master.count;
+}
+static_assert(weights(on<>) == 4 * elements(1));
+static_assert(weights(on<mpx::tensor<2>>) == 4 * elements(2));
+static_assert(weights(on<mpx::tensor<4>>) == 4 * elements(4));
+static_assert(weights(on<mpx::data<2>, mpx::tensor<2>>) == 4 * elements(2));
+// The model has as many parameters on any mesh.
+static_assert(on<>.parameters() == on<mpx::tensor<4>>.parameters() && on<>.stages[0].parameters == on<>.parameters());
+static_assert(on<mpx::tensor<4>>.stages[0].parameters == on<>.parameters());
+
+// Sums over tensor ranks, of 8 rows of 32 f32: the embedding's output; forward and backward of two layers in each of
+// two blocks; the gradient of the head's input. Of each row, a maximum and three sums of the loss.
+constexpr std::size_t x = 8 * 32 * 4, of_loss = 8 * (1 + 3) * 4;
+static_assert(on<mpx::tensor<2>>.tensor_sum_bytes(0).count == 4 * ((1 + 2 * 2 * 2 + 1) * x + of_loss));
+static_assert(on<mpx::tensor<4>>.tensor_sum_bytes(0) == on<mpx::tensor<2>>.tensor_sum_bytes(0));
+static_assert(on<>.tensor_sum_bytes(0) == 0_B && on<mpx::data<2>>.tensor_sum_bytes(0) == 0_B);
+// In bf16 half of it, but for the loss. A recomputed block sums its forward once more.
+constexpr auto& bf16 = mpx::plan_v<padded, run<mpx::mesh<mpx::tensor<2>>, four, mpx::bf16_mixed>>;
+static_assert(bf16.tensor_sum_bytes(0).count == 4 * (10 * x / 2 + of_loss));
+constexpr auto& again = mpx::plan_v<padded, run<mpx::mesh<mpx::tensor<2>>, four, mpx::recompute_block>>;
+static_assert(again.tensor_sum_bytes(0).count == 4 * ((10 + 2 * 2) * x + of_loss));
+
+// Gradients are summed in f32 over the data ranks, each tensor rank's part on its own.
+static_assert(on<mpx::data<2>>.data_sum_bytes(0).count == 4 * elements(1));
+static_assert(on<mpx::data<4>, mpx::tensor<2>>.data_sum_bytes(0).count == 4 * elements(2));
+static_assert(on<mpx::tensor<2>>.data_sum_bytes(0) == 0_B);
+
+constexpr auto& cube = on<mpx::data<2>, mpx::pipeline<2>, mpx::tensor<2>>;
+static_assert(cube.mesh.data == 2 && cube.mesh.pipeline == 2 && cube.mesh.tensor == 2 && cube.mesh.devices() == 8);
+static_assert(cube.device_count == 2 && cube.stage_count == 2 && cube.capacity.ranks == 2);
+// A stage's stream is whole on each tensor rank: a link carries as much as without them.
+static_assert(cube.link_bytes(0).count == 4 * x);
+
+}  // namespace
+
+TEST_CASE("the stages of a mesh hold and sum together what one stage does", "[plan][plan]") {
+  constexpr auto& alone = on<mpx::data<2>, mpx::tensor<2>>;
+  CHECK(cube.stages[0].parameter_elements + cube.stages[1].parameter_elements == elements(2));
+  CHECK(cube.tensor_sum_bytes(0) + cube.tensor_sum_bytes(1) == alone.tensor_sum_bytes(0));
+  CHECK(cube.data_sum_bytes(0) + cube.data_sum_bytes(1) == alone.data_sum_bytes(0));
+  CHECK(cube.data_sum_bytes(0) > 0_B);
+  for (mpx::device d : cube.devices) CHECK(cube.memory_on(d).total() == cube.bytes_on(d));
+}
+
+TEST_CASE("tensor ranks share the work of each layer", "[plan][plan]") {
+  // Every product has an operand that is shared; without a mesh all of it is one rank's.
+  double const whole = on<>.stages[0].forward_flops;
+  CHECK(whole > 0);
+  CHECK(on<mpx::tensor<2>>.stages[0].forward_flops == whole / 2);
+  CHECK(on<mpx::tensor<4>>.stages[0].forward_flops == whole / 4);
+  CHECK(on<mpx::data<2>>.stages[0].forward_flops == whole);
+}
+
 TEST_CASE("a device's memory by kind sums up to its arena", "[plan][plan]") {
   for (mpx::device d : seq2seq.devices) CHECK(seq2seq.memory_on(d).total() == seq2seq.bytes_on(d));
   for (mpx::device d : gpt2.devices) CHECK(gpt2.memory_on(d).total() == gpt2.bytes_on(d));

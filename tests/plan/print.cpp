@@ -70,3 +70,18 @@ TEST_CASE("a plan of one stage has no link, and says one of what there is once",
   CHECK_THAT(all, !Contains("link"));
   CHECK_THAT(all, Contains("idle 0.0 %"));
 }
+
+TEST_CASE("a plan on a mesh says how long its axes are, and what their ranks sum", "[plan][print]") {
+  using model = mpx::with_padded_vocabulary<test::small_gpt2, 4>;
+  using capacity = mpx::microbatch_capacity<mpx::sequences<2>, mpx::tokens<4>>;
+  auto const on = []<class Mesh>(Mesh const&) { return text(mpx::plan_v<model, mpx::recipe<Mesh, capacity>>); };
+  std::string const both = on(mpx::mesh<mpx::data<3>, mpx::tensor<2>>{});
+  CHECK_THAT(both, Contains("mesh: data 3 x pipeline 1 x tensor 2, 6 devices; "));
+  // Ten streams of 8 x 32 f32 and 4 x 8 f32 of the loss are 10.125 KiB; 15'552 gradients are 60.75 KiB.
+  CHECK(line_with(both, "summed") ==
+        "stage 0: 10.1 KiB summed over tensor ranks, 60.8 KiB of gradients summed over data ranks a step");
+  CHECK(line_with(on(mpx::mesh<mpx::data<3>>{}), "summed") ==
+        "stage 0: 117.5 KiB of gradients summed over data ranks a step");  // 30'080 of them
+  CHECK(line_with(on(mpx::mesh<mpx::tensor<2>>{}), "summed") == "stage 0: 10.1 KiB summed over tensor ranks a step");
+  CHECK_THAT(on(mpx::mesh<mpx::pipeline<2>>{}), !Contains("mesh") && !Contains("summed"));
+}
