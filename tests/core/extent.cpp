@@ -27,3 +27,42 @@ TEST_CASE("each of several tensors begins on a cache line", "[core][extent]") {
   CHECK(mpx::total_bytes(both, size, bf16_sizes) == 256 + 128);
   CHECK(mpx::total_bytes(std::array<mpx::tensor_extent, 0>{}, size, bf16_sizes) == 0);
 }
+
+// --- on tensor ranks -------------------------------------------------------------------------------------------------
+namespace {
+
+constexpr mpx::extents two{3, {5, 7}, 2}, four{3, {5, 7}, 4};
+using enum mpx::spread;
+
+}  // namespace
+
+static_assert(size.ranks == 1);
+static_assert(four.rows(mpx::axis::source) == 15);  // ranks share columns, not rows
+
+// A slice is divided; a partial sum is as large as the whole, and exists where there is another one to add.
+static_assert(two.share(12, sharded_0) == 6 && two.share(12, sharded_1) == 6 && four.share(12, sharded_1) == 3);
+static_assert(two.share(12, partial) == 12 && size.share(12, partial) == 0 && size.share(12, sharded_1) == 12);
+static_assert(four.share(12, invariant) == 12 && four.share(12, replicated) == 12 && four.share(12, varying) == 12);
+
+// 15 rows of 8 bf16 are 240 bytes: half of that on two ranks, a quarter on four.
+constexpr auto slice = mpx::split_columns(mpx::axis::source, 8);
+static_assert(slice.over_tensor == sharded_1 && slice.type == mpx::element::compute && !slice.per_sequence);
+static_assert(slice.exact_bytes(size, bf16_sizes) == 240 && slice.bytes(size, bf16_sizes) == 256);
+static_assert(slice.exact_bytes(two, bf16_sizes) == 120 && slice.bytes(two, bf16_sizes) == 128);
+static_assert(slice.exact_bytes(four, bf16_sizes) == 60 && slice.bytes(four, bf16_sizes) == 64);
+static_assert(mpx::split_columns(mpx::axis::target, 4, mpx::element::accumulate).exact_bytes(two, bf16_sizes) == 168);
+
+// 21 rows of 8 bf16, on each rank, where there are several.
+constexpr auto summed = mpx::summed_over_ranks(mpx::axis::target, 8);
+static_assert(summed.over_tensor == partial && summed.exact_bytes(size, bf16_sizes) == 0);
+static_assert(summed.exact_bytes(two, bf16_sizes) == 336 && summed.exact_bytes(four, bf16_sizes) == 336);
+constexpr auto column = mpx::summed_over_ranks(mpx::axis::target, 1, mpx::element::accumulate);
+static_assert(column.exact_bytes(two, bf16_sizes) == 84);
+
+TEST_CASE("a collective moves its tensors without their alignment", "[core][extent]") {
+  constexpr std::array<mpx::tensor_extent, 3> list{slice, summed, mpx::tensor_extent{mpx::axis::target, 1}};
+  CHECK(mpx::exact_bytes(list, two, bf16_sizes) == 120 + 336 + 42);
+  CHECK(mpx::total_bytes(list, two, bf16_sizes) == 128 + 384 + 64);
+  CHECK(mpx::exact_bytes(list, size, bf16_sizes) == 240 + 0 + 42);
+  CHECK(mpx::exact_bytes(std::array<mpx::tensor_extent, 0>{}, two, bf16_sizes) == 0);
+}
