@@ -42,6 +42,15 @@ static_assert(mpx::footprint<mpx::linear<8, 5>>::parameters_on(1) == 64 + 32);  
 // A pair of FLOPs for each weight and row, and for each pair of tokens twice the width in attention.
 static_assert(counts::flops(size) == 2.0 * 16 * (3072 + 1024 + 2048 + 2048) + 4.0 * 16 * 8 * 32);
 
+// On two tensor ranks: half of qkv, of the heads' output and sums, of the hidden values; x and the norms are whole.
+constexpr mpx::extents shared{2, {8, 8}, 2};
+static_assert(counts::saved(shared, f32) == 2 * norm + (x + 2 * x + 2 * column) + (x + 2 * x));
+static_assert(counts::flops(shared) == counts::flops(size) / 2);
+// out and down are summed forward, the inputs of qkv and of up backward; one rank has nothing to sum.
+static_assert(counts::forward_sums(shared, f32) == 2 * x && counts::backward_sums(shared, f32) == 2 * x);
+static_assert(counts::forward_sums(shared, bf16) == x && counts::backward_sums(shared, bf16) == x);
+static_assert(counts::forward_sums(size, f32) == 0 && counts::backward_sums(size, f32) == 0);
+
 static_assert(counts::keeps_input && !counts::in_place);
 static_assert(mpx::footprint<mpx::dropout<8>>::in_place && !mpx::footprint<mpx::dropout<8>>::keeps_input);
 static_assert(mpx::footprint<mpx::residual<mpx::linear<8, 8>>>::keeps_input);

@@ -6,6 +6,8 @@
 
 #include <mpx_test.hpp>
 
+#include "support/shards.hpp"
+
 namespace {
 
 using recipe = mpx::recipe<mpx::microbatch_capacity<mpx::sequences<1>, mpx::source_tokens<8>, mpx::tokens<8>>>;
@@ -38,6 +40,30 @@ static_assert(parameters<openai<768, 12, 12, mpx::untied>> == 124'439'808 + 5025
 // Tables and head; six encoder layers and their norm; six decoder layers, with two attentions each, and their norm.
 static_assert(parameters<base> == 3 * 37000 * 512 + 6 * (attention + feed_forward + 2 * norm) + norm +
                                       6 * (2 * attention + feed_forward + 3 * norm) + norm);
+
+// Over tensor ranks tables are divided by rows of the vocabulary, learned positions are not; a tied head's table lies
+// as its owner does, and logits stand as slices of the vocabulary.
+namespace {
+
+using enum mpx::spread;
+template <std::size_t N>
+using shards = std::array<test::shard, N>;
+using small = mpx::detail::gpt2_parts<mpx::vocabulary<64>, mpx::width<32>, mpx::heads<4>>;
+using base_parts = mpx::detail::seq2seq_parts<mpx::source_vocabulary<12>, mpx::target_vocabulary<16>, mpx::width<32>>;
+template <class Message>
+constexpr mpx::spread over = mpx::only_stream_t<Message>::over_tensor;
+
+}  // namespace
+
+static_assert(test::shards_of<mpx::learned_embedding<64, 32, 16>> == shards<1>{{{"token.weight", sharded_0}}});
+static_assert(test::shards_of<small::head> == shards<1>{{{"weight", sharded_0}}});
+static_assert(test::shards_of<base_parts::head> == test::shards_of<small::head>);
+static_assert(test::shards_of<mpx::sinusoidal_embedding<12, 32, 16, "source", mpx::axis::source>> ==
+              shards<1>{{{"token.weight", sharded_0}}});
+static_assert(test::shards_of<mpx::layer_norm<32>> == shards<0>{});
+static_assert(over<mpx::learned_embedding<64, 32, 16>::gives> == invariant);
+static_assert(over<small::head::takes> == invariant && over<small::head::gives> == sharded_1);
+static_assert(over<mpx::cross_entropy<64>::takes> == sharded_1);
 
 TEST_CASE("a norm after each sum takes as many parameters as one before each layer", "[model][gpt2]") {
   CHECK(parameters<openai<768, 12, 12, mpx::post_norm>> == parameters<openai<768, 12, 12>>);
