@@ -100,6 +100,19 @@ TEST_CASE("positions_backward sums each position over the sequences", "[kernels]
   CHECK(std::vector<float>(dtable, dtable + 6) == std::vector<float>{106, 108, 110, 112, 100, 100});
 }
 
+TEMPLATE_TEST_CASE("add_bias adds one vector to every row, rounded once", "[kernels][embedding]", float, double,
+                   mpx::bf16, mpx::f16) {
+  using A = mpx::accumulator_t<TestType>;
+  for (std::size_t const width : mpx_test::widths) {
+    auto x = numbers<TestType>(5 * width, 5);
+    auto const before = x, bias = numbers<TestType>(width, 6);
+    row_operations::add_bias(x.data(), bias.data(), 5, width);
+    for (std::size_t i = 0; i < x.size(); ++i)
+      REQUIRE(static_cast<A>(x[i]) ==
+              static_cast<A>(TestType(static_cast<A>(before[i]) + static_cast<A>(bias[i % width]))));
+  }
+}
+
 TEST_CASE("the sinusoidal table holds sines and cosines of slowing angles", "[kernels][embedding]") {
   double table[3 * 4];
   row_operations::sinusoidal_table(table, 3, 4);
