@@ -1,6 +1,5 @@
 // error: mpx::attention requires its heads to divide its width
 // fact: attention_heads<768, 7>
-#include <mpx/model/transformer_block.hpp>
+#include <mpx/model/attention.hpp>
 
-using block = mpx::transformer_block<mpx::width<768>, mpx::heads<7>>;
-block::takes stream;
+mpx::self_attention<768, 7, true> layer;

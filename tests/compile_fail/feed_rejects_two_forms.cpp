@@ -6,6 +6,6 @@
 #include <mpx/model/linear.hpp>
 #include <mpx/plan/plan.hpp>
 
-using model = mpx::sequential<mpx::token_embedding<5, 8, "targets">, mpx::linear<8, 5>, mpx::cross_entropy<5>>;
+using model = mpx::sequential<mpx::token_embedding<5, 8, "targets">, mpx::language_head<8, 5>, mpx::cross_entropy<5>>;
 using recipe = mpx::recipe<mpx::microbatch_capacity<mpx::sequences<2>, mpx::tokens<4>>>;
 constexpr auto& plan = mpx::plan_v<model, recipe>;

@@ -1,5 +1,5 @@
 // error: mpx::place_at requires each layer to be named by one rule, not by several
-// fact: layer_named<[^"]*"top.linear"
+// fact: layer_named<[^"]*"top.head"
 #include <mpx/model/cross_entropy.hpp>
 #include <mpx/model/embedding.hpp>
 #include <mpx/model/linear.hpp>
@@ -7,8 +7,8 @@
 #include <mpx/plan/plan.hpp>
 
 using model = mpx::sequential<mpx::token_embedding<5, 8, "inputs">,
-                              mpx::section<"top", mpx::linear<8, 5>, mpx::cross_entropy<5>>>;
+                              mpx::section<"top", mpx::language_head<8, 5>, mpx::cross_entropy<5>>>;
 using run = mpx::recipe<mpx::place_at<mpx::at<"embedding", mpx::host<0>>, mpx::at<"top", mpx::host<1>>,
-                                      mpx::at<"top.linear", mpx::host<0>>>,
+                                      mpx::at<"top.head", mpx::host<0>>>,
                         mpx::microbatch_capacity<mpx::sequences<8>, mpx::tokens<16>>>;
 constexpr auto& plan = mpx::plan_v<model, run>;

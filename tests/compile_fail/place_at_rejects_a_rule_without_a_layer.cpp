@@ -1,13 +1,13 @@
 // error: mpx::place_at requires each rule to name a layer or section of the model
-// fact: rule_named<[^"]*"linaer"[^"]*nearest<[^"]*"linear"
+// fact: rule_named<[^"]*"haed"[^"]*nearest<[^"]*"head"
 #include <mpx/model/cross_entropy.hpp>
 #include <mpx/model/embedding.hpp>
 #include <mpx/model/linear.hpp>
 #include <mpx/model/sequential.hpp>
 #include <mpx/plan/plan.hpp>
 
-using model = mpx::sequential<mpx::token_embedding<5, 8, "inputs">, mpx::linear<8, 5>, mpx::cross_entropy<5>>;
-using run = mpx::recipe<mpx::place_at<mpx::at<"embedding", mpx::host<0>>, mpx::at<"linaer", mpx::host<0>>,
+using model = mpx::sequential<mpx::token_embedding<5, 8, "inputs">, mpx::language_head<8, 5>, mpx::cross_entropy<5>>;
+using run = mpx::recipe<mpx::place_at<mpx::at<"embedding", mpx::host<0>>, mpx::at<"haed", mpx::host<0>>,
                                       mpx::at<"loss", mpx::host<0>>>,
                         mpx::microbatch_capacity<mpx::sequences<8>, mpx::tokens<16>>>;
 constexpr auto& plan = mpx::plan_v<model, run>;

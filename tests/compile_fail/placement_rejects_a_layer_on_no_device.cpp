@@ -16,6 +16,6 @@ struct all_but_the_last {
   }
 };
 
-using model = mpx::sequential<mpx::token_embedding<5, 8, "inputs">, mpx::linear<8, 5>, mpx::cross_entropy<5>>;
+using model = mpx::sequential<mpx::token_embedding<5, 8, "inputs">, mpx::language_head<8, 5>, mpx::cross_entropy<5>>;
 using run = mpx::recipe<all_but_the_last, mpx::microbatch_capacity<mpx::sequences<8>, mpx::tokens<16>>>;
 constexpr auto& plan = mpx::plan_v<model, run>;

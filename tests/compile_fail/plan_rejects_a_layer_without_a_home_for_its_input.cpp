@@ -13,6 +13,6 @@ struct doubling : mpx::layer_defaults {
   using gives = takes;
 };
 using model =
-    mpx::sequential<mpx::token_embedding<5, 8, "inputs">, doubling, mpx::linear<8, 5>, mpx::cross_entropy<5>>;
+    mpx::sequential<mpx::token_embedding<5, 8, "inputs">, doubling, mpx::language_head<8, 5>, mpx::cross_entropy<5>>;
 using run = mpx::recipe<mpx::microbatch_capacity<mpx::sequences<8>, mpx::tokens<16>>>;
 constexpr auto& plan = mpx::plan_v<model, run>;

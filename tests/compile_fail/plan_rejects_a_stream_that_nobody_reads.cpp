@@ -9,7 +9,7 @@
 #include <mpx/model/sequential.hpp>
 #include <mpx/plan/plan.hpp>
 
-using model = mpx::sequential<mpx::token_embedding<5, 8, "inputs">, mpx::token_embedding<5, 8, "inputs">, mpx::linear<8, 5>,
+using model = mpx::sequential<mpx::token_embedding<5, 8, "inputs">, mpx::token_embedding<5, 8, "inputs">, mpx::language_head<8, 5>,
                               mpx::cross_entropy<5>>;
 using run = mpx::recipe<mpx::microbatch_capacity<mpx::sequences<8>, mpx::tokens<16>>>;
 constexpr auto& plan = mpx::plan_v<model, run>;

@@ -17,7 +17,7 @@ struct hasty {
   }
 };
 
-using model = mpx::sequential<mpx::token_embedding<5, 8, "inputs">, mpx::linear<8, 5>, mpx::cross_entropy<5>>;
+using model = mpx::sequential<mpx::token_embedding<5, 8, "inputs">, mpx::language_head<8, 5>, mpx::cross_entropy<5>>;
 using run = mpx::recipe<mpx::place_evenly<2>, hasty,
                         mpx::microbatch_capacity<mpx::sequences<8>, mpx::tokens<16>>>;
 constexpr auto& plan = mpx::plan_v<model, run>;

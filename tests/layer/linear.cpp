@@ -34,8 +34,7 @@ TEST_CASE("the gradients of two linear layers and a head are the central differe
 }
 
 TEST_CASE("the gradients of a head that divides its logits by sqrt(C) are the central differences", "[layer][linear]") {
-  using weight = mpx::parameter<"weight", mpx::shape<13, 8>, mpx::init::normal<20>>;
-  using model = mpx::sequential<mpx::token_embedding<13, 8, "inputs">, mpx::language_head<8, 13, weight, true>,
+  using model = mpx::sequential<mpx::token_embedding<13, 8, "inputs">, mpx::language_head<8, 13, mpx::head_weight<8, 13>, true>,
                                 mpx::cross_entropy<13>>;
   test::gradients_match<model>(test::tiny_batch());
   test::f32_follows_f64<model>(test::tiny_batch());

@@ -49,7 +49,9 @@ struct execution<self_attention<W, H, Causal, Axis, Init, OutInit, Options...>> 
     using T = typename C::compute;
     using A = typename C::accumulate;
     auto const s = sizes(c);
-    auto const x = o.template kept<0>(), qkv = o.template kept<1>(), heads = o.template kept<2>();
+    auto const x = o.template kept<0>();
+    auto const qkv = o.template kept<1>();
+    auto const heads = o.template kept<2>();
     typename scratch_space::frame const frame(c.scratch);
     T* const d_heads_at = o.template scratch<0>();  // [B, T, H D / ranks]
     T* const d_qkv_at = o.template scratch<1>();    // [B, T, 3 H D / ranks]
@@ -138,7 +140,10 @@ struct execution<cross_attention<W, H, Init, Options...>> : no_constants {
     using T = typename C::compute;
     using A = typename C::accumulate;
     auto const s = sizes(c);
-    auto const x = o.template kept<0>(), q = o.template kept<1>(), kv = o.template kept<2>(), heads = o.template kept<3>();
+    auto const x = o.template kept<0>();
+    auto const q = o.template kept<1>();
+    auto const kv = o.template kept<2>();
+    auto const heads = o.template kept<3>();
     typename scratch_space::frame const frame(c.scratch);
     T* const d_heads_at = o.template scratch<0>();   // [B, Tt, H D / ranks]
     T* const d_q_at = o.template scratch<1>();       // [B, Tt, H D / ranks]

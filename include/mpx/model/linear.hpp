@@ -73,6 +73,17 @@ struct linear : layer_defaults {
   }
 };
 
+namespace detail {
+
+template <class Weight, class Wanted>
+struct head_layout {
+  static_assert(Weight::spread_over_tensor == Wanted::spread_over_tensor,
+                "mpx::language_head requires its weight to lie as its split says: mpx::sharded_outputs, or whole where the "
+                "head is mpx::whole");
+};
+
+}  // namespace detail
+
 /// The table of a head: each tensor rank holds a slice of the vocabulary.
 template <std::size_t C, std::size_t V, class Init = init::normal<20>>
 using head_weight = parameter<"weight", shape<V, C>, Init, sharded_outputs>;
@@ -99,6 +110,7 @@ struct language_head : layer_defaults {
   static constexpr double flops(extents const& e) {
     return 2.0 * e.rows(axis::target) * static_cast<double>(C * e.share(V, layouts::y));
   }
+  using checked = decltype(verdict_on<detail::head_layout<typename Weight::over, typename layouts::weight>>());
 };
 
 /// A head that shares the table of the parameter with this full name, for example "embedding.token.weight".

@@ -78,7 +78,7 @@ constexpr indivisible find_indivisible(std::size_t ranks) {
     }(static_cast<typename L::parameters*>(nullptr));
     if (size == 0) size = first_uneven(L::saves, ranks);
     if (size == 0) return {};
-    bool const ids = std::is_same_v<typename L::row_label, name<"head">> || requires { L::vocabulary; };
+    constexpr bool ids = requires { L::vocabulary; } || std::is_same_v<typename row_label<L>::type, name<"head">>;
     return {ids ? divided::vocabulary : divided::columns, size};
   }
 }

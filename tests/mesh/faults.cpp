@@ -1,0 +1,135 @@
+// Faults that the bound must see, and failures that must leave no trace.
+#include "mesh.hpp"
+
+#include <atomic>
+#include <chrono>
+#include <limits>
+#include <stdexcept>
+#include <thread>
+
+namespace {
+
+/// What a rank of one kind of group does wrong.
+enum class sabotage { none, scale_a_part, skip_the_sum, throw_once, give_no_number, come_late };
+
+std::atomic<sabotage> of_tensor_ranks{sabotage::none}, of_data_ranks{sabotage::none};
+
+/// The host's group, in which rank 1 does what it is told.
+class saboteur : public mpx::on_host::group {
+ public:
+  saboteur(std::string name, int ranks, clock::duration deadline) : group(name, ranks, deadline), order_(order_of(name)) {}
+  saboteur(std::string name, int ranks, clock::duration deadline, std::size_t summands)
+      : group(name, ranks, deadline, summands), order_(order_of(name)) {}
+
+  template <class T>
+  void all_reduce(int rank, T* data, std::size_t n) {
+    sabotage const what = order_ ? order_->load() : sabotage::none;
+    if (what == sabotage::skip_the_sum) return;
+    if (rank == 1 && n > 0) {
+      if (what == sabotage::scale_a_part)
+        for (std::size_t i = 0; i < n; ++i) data[i] = T(static_cast<float>(data[i]) * 1.01f);
+      if (what == sabotage::give_no_number) data[0] = T(std::numeric_limits<float>::infinity());
+      if (what == sabotage::come_late) std::this_thread::sleep_for(std::chrono::milliseconds(400));
+      if (what == sabotage::throw_once) {
+        order_->store(sabotage::none);
+        throw std::runtime_error("a device is gone");
+      }
+    }
+    group::all_reduce(rank, data, n);
+  }
+  template <class T>
+  void all_reduce(int rank, std::span<mpx::summand<T> const> mine, std::size_t n) {
+    group::all_reduce(rank, mine, n);
+  }
+
+ private:
+  static std::atomic<sabotage>* order_of(std::string const& name) {
+    return name.starts_with("tensor ranks") ? &of_tensor_ranks : name.starts_with("data ranks") ? &of_data_ranks : nullptr;
+  }
+  std::atomic<sabotage>* order_;
+};
+
+struct sabotaged : mpx::on_host::backend {
+  using group = saboteur;
+};
+static_assert(mpx::backend<sabotaged>);
+
+using model = test::mesh_gpt2;
+using precision = mpx::f32_only;
+
+template <class Mesh>
+double excess_under(std::atomic<sabotage>& order, sabotage what) {
+  auto const one = test::step_on<model, test::one_device, precision>();
+  order = what;
+  auto const off = test::step_on<model, Mesh, precision, sabotaged>();
+  order = sabotage::none;
+  return test::excess(one, off, test::rounding<precision>);
+}
+
+template <class Mesh>
+using trainer_on = mpx::trainer<model, test::mesh_recipe<Mesh, precision>, sabotaged>;
+
+template <class Trainer>
+std::vector<float> all_parameters(Trainer& trainer) {
+  std::vector<float> all;
+  std::vector<std::string> names;
+  trainer.each_parameter([&](std::string const& name, auto const&) { names.push_back(name); });
+  for (auto const& name : names) {
+    auto const values = trainer.parameter(name);
+    all.insert(all.end(), values.begin(), values.end());
+  }
+  return all;
+}
+
+using tensor_2 = test::mesh_of<1, 1, 2>;
+using data_2 = test::mesh_of<2, 1, 1>;
+using all_2 = test::mesh_of<2, 2, 2>;
+
+}  // namespace
+
+TEST_CASE("the bound holds without a fault, and fails with each", "[mesh][faults]") {
+  CHECK(excess_under<tensor_2>(of_tensor_ranks, sabotage::none) <= 1);
+  CHECK(excess_under<tensor_2>(of_tensor_ranks, sabotage::scale_a_part) > 10);
+  CHECK(excess_under<tensor_2>(of_tensor_ranks, sabotage::skip_the_sum) > 10);
+  CHECK(excess_under<data_2>(of_data_ranks, sabotage::scale_a_part) > 10);
+  CHECK(excess_under<data_2>(of_data_ranks, sabotage::skip_the_sum) > 10);
+}
+
+TEST_CASE("a device that fails stops the mesh, and the next step is as if nothing had been", "[mesh][faults]") {
+  for (auto* order : {&of_tensor_ranks, &of_data_ranks}) {
+    trainer_on<all_2> trainer{{.seed = 2}}, never{{.seed = 2}};
+    auto const before = all_parameters(trainer);
+    *order = sabotage::throw_once;
+    CHECK_THROWS_WITH(trainer.step(test::mesh_batch(0)), "a device is gone");
+    CHECK(all_parameters(trainer) == before);
+    trainer.step(test::mesh_batch(0));
+    never.step(test::mesh_batch(0));
+    CHECK(all_parameters(trainer) == all_parameters(never));
+  }
+}
+
+TEST_CASE("a value on one device that is no number skips the step on all", "[mesh][faults]") {
+  for (auto* order : {&of_tensor_ranks, &of_data_ranks}) {
+    trainer_on<all_2> trainer;
+    auto const before = all_parameters(trainer);
+    *order = sabotage::give_no_number;
+    CHECK(trainer.step(test::mesh_batch(0)).skipped);
+    *order = sabotage::none;
+    CHECK(all_parameters(trainer) == before);
+    CHECK_FALSE(trainer.step(test::mesh_batch(0)).skipped);
+  }
+}
+
+TEST_CASE("a device that does not come is named when the deadline has passed", "[mesh][faults]") {
+  for (auto* order : {&of_tensor_ranks, &of_data_ranks}) {
+    trainer_on<all_2> trainer{{.deadline_ms = 100}};
+    auto const before = all_parameters(trainer);
+    *order = sabotage::come_late;
+    auto const begin = std::chrono::steady_clock::now();
+    CHECK_THROWS_WITH(trainer.step(test::mesh_batch(0)), Catch::Contains("past the deadline"));
+    CHECK(std::chrono::steady_clock::now() - begin < std::chrono::seconds(10));
+    *order = sabotage::none;
+    CHECK(all_parameters(trainer) == before);
+    CHECK_FALSE(trainer.step(test::mesh_batch(0)).skipped);
+  }
+}

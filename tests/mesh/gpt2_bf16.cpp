@@ -1,0 +1,6 @@
+// gpt2 in bf16 on every kind of mesh.
+#include "mesh.hpp"
+
+TEST_CASE("gpt2 in bf16 computes on a mesh what it computes on one device", "[mesh]") {
+  test::computes_what_one_device_computes<test::mesh_gpt2, mpx::bf16_mixed>();
+}

@@ -1,0 +1,140 @@
+// What a mesh computes is what one device computes.
+//
+// Tensor and data ranks add the same numbers in another order, so their results differ by rounding. The bound on a
+// layer's gradient, relative to its Frobenius norm, is derived, not measured:
+//   error <= k C^(L + 1 - l) eps    for layer l of L, k = 4, C = 1.03, eps the distance from 1 to the next number
+// Source  arXiv:2506.09280 (how rounding grows from layer to layer, with k and C)
+#pragma once
+
+#include <cmath>
+#include <cstddef>
+#include <cstring>
+#include <map>
+#include <string>
+#include <type_traits>
+#include <vector>
+
+#include <mpx/mpx.hpp>
+
+#include <mpx_test.hpp>
+
+#include "support/models.hpp"
+
+namespace test {
+
+using mesh_seq2seq = mpx::seq2seq<mpx::source_vocabulary<12>, mpx::target_vocabulary<16>, mpx::width<32>, mpx::heads<4>,
+                                  mpx::feed_forward<64>, mpx::encoder_layers<2>, mpx::decoder_layers<2>, mpx::context<16>>;
+using mesh_gpt2 = mpx::gpt2<mpx::vocabulary<64>, mpx::width<32>, mpx::heads<4>, mpx::layers<2>, mpx::context<16>>;
+using mesh_gpt2_untied =
+    mpx::gpt2<mpx::vocabulary<64>, mpx::width<32>, mpx::heads<4>, mpx::layers<2>, mpx::context<16>, mpx::untied>;
+
+inline constexpr std::size_t all_microbatches = 8;  ///< of all data ranks together
+
+template <class Mesh>
+using share_of_microbatches = mpx::microbatches<all_microbatches / Mesh::mesh_data>;
+
+/// Plain gradient descent with a recipe's mesh; dropout, ragged batches and padding are on.
+template <class Mesh, class Precision, class Schedule = mpx::one_f_one_b<share_of_microbatches<Mesh>>, class... More>
+using mesh_recipe =
+    mpx::recipe<Mesh, Schedule, Precision, mpx::clip_by_global_norm, mpx::constant_rate, More...,
+                mpx::microbatch_capacity<mpx::sequences<2>, mpx::source_tokens<6>, mpx::target_tokens<6>>>;
+
+inline mpx::batch mesh_batch(int step) { return make_batch(13 + step % 4, 6, 5 + step % 2, 12, 16, static_cast<std::uint32_t>(step)); }
+
+/// Gradients of one step, layer by layer in the model's order, with its loss and norm.
+struct step_outcome {
+  std::vector<std::vector<double>> layers;
+  double loss = 0, norm = 0;
+};
+
+template <class Trainer>
+step_outcome first_step(Trainer& trainer) {
+  step_outcome out;
+  auto const report = trainer.step(mesh_batch(1));
+  out.loss = report.loss;
+  out.norm = static_cast<double>(report.gradient_norm);
+  std::map<std::size_t, std::vector<std::string>> names;
+  trainer.each_parameter([&](std::string const& name, auto const& p) {
+    if (p.info->tied_to.empty()) names[p.layer].push_back(name);
+  });
+  for (auto const& [layer, of_layer] : names) {
+    auto& all = out.layers.emplace_back();
+    for (auto const& name : of_layer) {
+      auto const g = trainer.gradient(name);
+      all.insert(all.end(), g.begin(), g.end());
+    }
+  }
+  return out;
+}
+
+/// Biases before a relu stand 4 above or below zero: a unit near the kink may be on in one order of sums and off in the
+/// other, which is no rounding of a gradient but another gradient. (gelu has no kink: nothing changes for gpt2.)
+template <class Trainer>
+void keep_away_from_the_kink(Trainer& trainer) {
+  std::vector<std::string> biases;
+  trainer.each_parameter([&](std::string const& name, auto const&) {
+    if (name.ends_with("mlp.up.bias")) biases.push_back(name);
+  });
+  for (auto const& name : biases) {
+    auto values = trainer.parameter(name);
+    for (std::size_t i = 0; i < values.size(); ++i) values[i] = i % 2 ? 4.0f : -4.0f;
+    trainer.set_parameter(name, values);
+  }
+}
+
+template <class Model, class Mesh, class Precision, class Backend = mpx::on_host::backend>
+step_outcome step_on() {
+  mpx::trainer<Model, mesh_recipe<Mesh, Precision, mpx::one_f_one_b<share_of_microbatches<Mesh>>, mpx::sgd>, Backend> trainer{
+      {.lr = {.peak = 0}, .seed = 5, .dropout = 0.1f}};
+  keep_away_from_the_kink(trainer);
+  return first_step(trainer);
+}
+
+/// The largest of error / bound over all layers, and of the loss and the norm: at most 1 where the bound holds.
+inline double excess(step_outcome const& one, step_outcome const& mesh, double eps) {
+  REQUIRE(one.layers.size() == mesh.layers.size());
+  double worst = 0;
+  auto const count = [&](double error, double layers_behind) {
+    double const ratio = error / (4 * std::pow(1.03, layers_behind) * eps);
+    if (!(ratio <= worst)) worst = ratio;
+  };
+  auto const L = static_cast<double>(one.layers.size());
+  for (std::size_t l = 0; l < one.layers.size(); ++l) {
+    double off = 0, size = 0;
+    for (std::size_t i = 0; i < one.layers[l].size(); ++i) {
+      off += std::pow(mesh.layers[l][i] - one.layers[l][i], 2);
+      size += std::pow(one.layers[l][i], 2);
+    }
+    count(std::sqrt(off / size), L - static_cast<double>(l));  // layers count from 1 in the bound
+  }
+  count(std::abs(mesh.loss - one.loss) / one.loss, 1);
+  count(std::abs(mesh.norm - one.norm) / one.norm, L);
+  return worst;
+}
+
+template <class Precision>
+inline constexpr double rounding = std::is_same_v<typename Precision::compute, float> ? 0x1p-23 : 0x1p-7;
+
+using one_device = mpx::mesh<>;
+template <std::size_t D, std::size_t P, std::size_t T>
+using mesh_of = mpx::mesh<mpx::data<D>, mpx::pipeline<P>, mpx::tensor<T>>;
+
+/// Every kind of mesh, and all kinds at once.
+template <class Model, class Precision>
+void computes_what_one_device_computes() {
+  auto const one = step_on<Model, one_device, Precision>();
+  auto const holds = [&]<std::size_t D, std::size_t P, std::size_t T>() {
+    CAPTURE(D, P, T);
+    CHECK(excess(one, step_on<Model, mesh_of<D, P, T>, Precision>(), rounding<Precision>) <= 1);
+  };
+  holds.template operator()<1, 1, 2>();
+  holds.template operator()<1, 1, 4>();
+  holds.template operator()<2, 1, 1>();
+  holds.template operator()<4, 1, 1>();
+  holds.template operator()<2, 2, 1>();
+  holds.template operator()<1, 2, 2>();
+  holds.template operator()<2, 1, 2>();
+  holds.template operator()<2, 2, 2>();
+}
+
+}  // namespace test
