@@ -9,18 +9,7 @@ std::vector<float> trained() {
   mpx::trainer<Model, test::mesh_recipe<Mesh, Precision, Schedule, mpx::adam>> trainer{
       {.lr = {.peak = 1e-2f}, .seed = 3, .dropout = 0.2f}};
   for (int step = 0; step < 12; ++step) trainer.step(test::mesh_batch(step));
-  std::vector<float> all;
-  std::vector<std::string> names;
-  trainer.each_parameter([&](std::string const& name, auto const&) { names.push_back(name); });
-  for (auto const& name : names) {
-    auto const values = trainer.parameter(name);
-    all.insert(all.end(), values.begin(), values.end());
-  }
-  return all;
-}
-
-bool same_bytes(std::vector<float> const& a, std::vector<float> const& b) {
-  return a.size() == b.size() && !a.empty() && std::memcmp(a.data(), b.data(), a.size() * sizeof(float)) == 0;
+  return test::all_parameters(trainer);
 }
 
 template <std::size_t D, std::size_t P, std::size_t T>
@@ -71,19 +60,19 @@ void counts_what_is_planned() {
 
 TEST_CASE("on two tensor ranks the pipeline's cut and schedule change no bit", "[mesh][bits]") {
   auto const one = trained<test::mesh_seq2seq, mesh<1, 1, 2>, eager<8>, mpx::bf16_mixed>();
-  CHECK(same_bytes(one, trained<test::mesh_seq2seq, mesh<1, 2, 2>, eager<8>, mpx::bf16_mixed>()));
-  CHECK(same_bytes(one, trained<test::mesh_seq2seq, mesh<1, 3, 2>, late<8>, mpx::bf16_mixed>()));
+  CHECK(test::same_bytes(one, trained<test::mesh_seq2seq, mesh<1, 2, 2>, eager<8>, mpx::bf16_mixed>()));
+  CHECK(test::same_bytes(one, trained<test::mesh_seq2seq, mesh<1, 3, 2>, late<8>, mpx::bf16_mixed>()));
 }
 
 TEST_CASE("on two data ranks the pipeline's cut and schedule change no bit, tied tables included", "[mesh][bits]") {
   auto const one = trained<test::mesh_gpt2, mesh<2, 1, 1>, eager<4>, mpx::f32_only>();
-  CHECK(same_bytes(one, trained<test::mesh_gpt2, mesh<2, 2, 1>, eager<4>, mpx::f32_only>()));
-  CHECK(same_bytes(one, trained<test::mesh_gpt2, mesh<2, 3, 1>, late<4>, mpx::f32_only>()));
+  CHECK(test::same_bytes(one, trained<test::mesh_gpt2, mesh<2, 2, 1>, eager<4>, mpx::f32_only>()));
+  CHECK(test::same_bytes(one, trained<test::mesh_gpt2, mesh<2, 3, 1>, late<4>, mpx::f32_only>()));
 }
 
 TEST_CASE("two runs of one mesh give the same bits", "[mesh][bits]") {
   auto const one = trained<test::mesh_gpt2, mesh<2, 2, 2>, eager<4>, mpx::bf16_mixed>();
-  CHECK(same_bytes(one, trained<test::mesh_gpt2, mesh<2, 2, 2>, eager<4>, mpx::bf16_mixed>()));
+  CHECK(test::same_bytes(one, trained<test::mesh_gpt2, mesh<2, 2, 2>, eager<4>, mpx::bf16_mixed>()));
 }
 
 TEST_CASE("arenas, sums and messages of a mesh are those of its plan", "[mesh][plan]") {

@@ -69,18 +69,6 @@ double excess_under(std::atomic<sabotage>& order, sabotage what) {
 template <class Mesh>
 using trainer_on = mpx::trainer<model, test::mesh_recipe<Mesh, precision>, sabotaged>;
 
-template <class Trainer>
-std::vector<float> all_parameters(Trainer& trainer) {
-  std::vector<float> all;
-  std::vector<std::string> names;
-  trainer.each_parameter([&](std::string const& name, auto const&) { names.push_back(name); });
-  for (auto const& name : names) {
-    auto const values = trainer.parameter(name);
-    all.insert(all.end(), values.begin(), values.end());
-  }
-  return all;
-}
-
 using tensor_2 = test::mesh_of<1, 1, 2>;
 using data_2 = test::mesh_of<2, 1, 1>;
 using all_2 = test::mesh_of<2, 2, 2>;
@@ -98,24 +86,24 @@ TEST_CASE("the bound holds without a fault, and fails with each", "[mesh][faults
 TEST_CASE("a device that fails stops the mesh, and the next step is as if nothing had been", "[mesh][faults]") {
   for (auto* order : {&of_tensor_ranks, &of_data_ranks}) {
     trainer_on<all_2> trainer{{.seed = 2}}, never{{.seed = 2}};
-    auto const before = all_parameters(trainer);
+    auto const before = test::all_parameters(trainer);
     *order = sabotage::throw_once;
     CHECK_THROWS_WITH(trainer.step(test::mesh_batch(0)), "a device is gone");
-    CHECK(all_parameters(trainer) == before);
+    CHECK(test::all_parameters(trainer) == before);
     trainer.step(test::mesh_batch(0));
     never.step(test::mesh_batch(0));
-    CHECK(all_parameters(trainer) == all_parameters(never));
+    CHECK(test::all_parameters(trainer) == test::all_parameters(never));
   }
 }
 
 TEST_CASE("a value on one device that is no number skips the step on all", "[mesh][faults]") {
   for (auto* order : {&of_tensor_ranks, &of_data_ranks}) {
     trainer_on<all_2> trainer;
-    auto const before = all_parameters(trainer);
+    auto const before = test::all_parameters(trainer);
     *order = sabotage::give_no_number;
     CHECK(trainer.step(test::mesh_batch(0)).skipped);
     *order = sabotage::none;
-    CHECK(all_parameters(trainer) == before);
+    CHECK(test::all_parameters(trainer) == before);
     CHECK_FALSE(trainer.step(test::mesh_batch(0)).skipped);
   }
 }
@@ -123,13 +111,13 @@ TEST_CASE("a value on one device that is no number skips the step on all", "[mes
 TEST_CASE("a device that does not come is named when the deadline has passed", "[mesh][faults]") {
   for (auto* order : {&of_tensor_ranks, &of_data_ranks}) {
     trainer_on<all_2> trainer{{.deadline_ms = 100}};
-    auto const before = all_parameters(trainer);
+    auto const before = test::all_parameters(trainer);
     *order = sabotage::come_late;
     auto const begin = std::chrono::steady_clock::now();
     CHECK_THROWS_WITH(trainer.step(test::mesh_batch(0)), Catch::Contains("past the deadline"));
     CHECK(std::chrono::steady_clock::now() - begin < std::chrono::seconds(10));
     *order = sabotage::none;
-    CHECK(all_parameters(trainer) == before);
+    CHECK(test::all_parameters(trainer) == before);
     CHECK_FALSE(trainer.step(test::mesh_batch(0)).skipped);
   }
 }

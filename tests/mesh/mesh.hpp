@@ -115,6 +115,23 @@ inline double excess(step_outcome const& one, step_outcome const& mesh, double e
 template <class Precision>
 inline constexpr double rounding = std::is_same_v<typename Precision::compute, float> ? 0x1p-23 : 0x1p-7;
 
+/// All parameters in the model's order, each put together from its slices.
+template <class Trainer>
+std::vector<float> all_parameters(Trainer& trainer) {
+  std::vector<float> all;
+  std::vector<std::string> names;
+  trainer.each_parameter([&](std::string const& name, auto const&) { names.push_back(name); });
+  for (auto const& name : names) {
+    auto const values = trainer.parameter(name);
+    all.insert(all.end(), values.begin(), values.end());
+  }
+  return all;
+}
+
+inline bool same_bytes(std::vector<float> const& a, std::vector<float> const& b) {
+  return a.size() == b.size() && !a.empty() && std::memcmp(a.data(), b.data(), a.size() * sizeof(float)) == 0;
+}
+
 using one_device = mpx::mesh<>;
 template <std::size_t D, std::size_t P, std::size_t T>
 using mesh_of = mpx::mesh<mpx::data<D>, mpx::pipeline<P>, mpx::tensor<T>>;

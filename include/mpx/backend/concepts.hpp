@@ -61,6 +61,8 @@ concept group =
        one.all_reduce(rank, exact, n);
        one.all_reduce(rank, halves, n);
        one.all_reduce(rank, other_halves, n);
+       one.all_reduce_in_pairs(rank, data, n);
+       one.all_reduce_in_pairs(rank, exact, n);
        one.all_reduce_max(rank, data, n);
        one.all_reduce_max(rank, exact, n);
        { one.bytes_brought(rank) } -> std::same_as<std::uint64_t>;
@@ -69,7 +71,7 @@ concept group =
      }) ||
     unsatisfied<"a group is made from (name, ranks, deadline) or (name, ranks, deadline, summands) and offers "
                 "barrier(rank), all_reduce(rank, span<summand<T> const>, n), all_reduce(rank, T*, n), "
-                "all_reduce_max(rank, T*, n), bytes_brought(rank), open() and abort()",
+                "all_reduce_in_pairs(rank, T*, n), all_reduce_max(rank, T*, n), bytes_brought(rank), open() and abort()",
                 G>();
 
 /// Matrix products into T and into its accumulator.

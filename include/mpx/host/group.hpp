@@ -35,25 +35,44 @@ struct max_of {
   }
 };
 
-/// whole[i] = part[0][i] with part[1][i] with ..., in this order, written to every part, for i from `begin` to `end`.
-/// Shapes  parts: [count] pointers to at least `end` elements each
+/// In which order: ((p0 p1) p2) p3, or (p0 p1) (p2 p3).
+enum class combine_order { one_by_one, in_pairs };
+
+/// whole[i] = the parts' i-th elements combined, written to every part, for i from `begin` to `end`.
+/// Shapes  parts: [count] pointers to at least `end` elements each, count at most 2^15 in pairs
 /// Types   every result in accumulator_t<T>, rounded once
-template <class Combine, class T>
+template <class Combine, combine_order Order, class T>
 [[gnu::flatten]] MPX_KERNEL void combine_parts(void* const* parts, std::size_t count, std::size_t begin, std::size_t end) {
   using A = accumulator_t<T>;
   constexpr std::size_t block = 256;
-  A whole[block];
+  // In pairs, results that have no equal partner yet wait, like the digits of a binary counter.
+  constexpr bool in_pairs = Order == combine_order::in_pairs;
+  A whole[in_pairs ? 16 : 1][block];
   for (; begin < end; begin += block) {
     std::size_t const n = end - begin < block ? end - begin : block;
+    [[maybe_unused]] std::size_t waiting = 0;
     for (std::size_t p = 0; p < count; ++p) {
       T const* const part = static_cast<T const*>(parts[p]) + begin;
-      MPX_SIMD
-      for (std::size_t i = 0; i < n; ++i) whole[i] = p == 0 ? A(part[i]) : Combine::with(whole[i], A(part[i]));
+      if constexpr (in_pairs) {
+        A* const own = whole[waiting++];
+        MPX_SIMD
+        for (std::size_t i = 0; i < n; ++i) own[i] = A(part[i]);
+        // Partners of equal size become one; behind the last part all that waits does.
+        for (std::size_t carry = p; waiting > 1 && (carry % 2 == 1 || p + 1 == count); carry /= 2, --waiting) {
+          A* const left = whole[waiting - 2];
+          A const* const right = whole[waiting - 1];
+          MPX_SIMD
+          for (std::size_t i = 0; i < n; ++i) left[i] = Combine::with(left[i], right[i]);
+        }
+      } else {
+        MPX_SIMD
+        for (std::size_t i = 0; i < n; ++i) whole[0][i] = p == 0 ? A(part[i]) : Combine::with(whole[0][i], A(part[i]));
+      }
     }
     for (std::size_t p = 0; p < count; ++p) {
       T* const part = static_cast<T*>(parts[p]) + begin;
       MPX_SIMD
-      for (std::size_t i = 0; i < n; ++i) part[i] = T(whole[i]);
+      for (std::size_t i = 0; i < n; ++i) part[i] = T(whole[0][i]);
     }
   }
 }
@@ -103,7 +122,7 @@ class group {
   template <class T>
   void all_reduce_max(int rank, T* data, std::size_t n) {
     summand<T> const mine{data, static_cast<std::size_t>(rank)};
-    combine<max_of, T>(rank, std::span<summand<T> const>(&mine, 1), n);
+    combine<max_of, combine_order::one_by_one, T>(rank, std::span<summand<T> const>(&mine, 1), n);
   }
 
   /// Every summand becomes the sum over all of them, in the order of their places, bit for bit the same whoever brings
@@ -111,7 +130,16 @@ class group {
   /// Shapes  data of each: [n]
   template <class T>
   void all_reduce(int rank, std::span<summand<T> const> mine, std::size_t n) {
-    combine<sum_of, T>(rank, mine, n);
+    combine<sum_of, combine_order::one_by_one, T>(rank, mine, n);
+  }
+
+  /// Every rank's data becomes the sum over all ranks, added in pairs, pairs of pairs and so on: so that a rank may itself
+  /// stand for several that were added in pairs.
+  /// Shapes  data: [n], on each rank
+  template <class T>
+  void all_reduce_in_pairs(int rank, T* data, std::size_t n) {
+    summand<T> const mine{data, static_cast<std::size_t>(rank)};
+    combine<sum_of, combine_order::in_pairs, T>(rank, std::span<summand<T> const>(&mine, 1), n);
   }
 
   /// Bytes that one rank has brought to collectives since construction.
@@ -135,7 +163,7 @@ class group {
   }
 
  private:
-  template <class Combine, class T>
+  template <class Combine, combine_order Order, class T>
   void combine(int rank, std::span<summand<T> const> mine, std::size_t n) {
     auto const number = static_cast<std::size_t>(rank);
     {
@@ -164,7 +192,7 @@ class group {
     std::size_t const share = ((n + counts_.size() - 1) / counts_.size() + line - 1) / line * line;
     std::size_t const begin = number * share < n ? number * share : n;
     std::size_t const end = begin + share < n ? begin + share : n;
-    combine_parts<Combine, T>(parts_.data(), parts_.size(), begin, end);
+    combine_parts<Combine, Order, T>(parts_.data(), parts_.size(), begin, end);
     brought_[number] += mine.size() * n * sizeof(T);  // its own rank alone writes it
     std::unique_lock lock(mutex_);
     meet(lock, rank, "all_reduce");

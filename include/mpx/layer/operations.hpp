@@ -9,7 +9,7 @@
 #include <cstdint>
 
 #include <mpx/backend/operations.hpp>
-#include <mpx/layer/operands.hpp>
+#include <mpx/layer/run.hpp>
 
 namespace mpx {
 

@@ -13,12 +13,13 @@ namespace mpx {
 
 namespace detail {
 
-/// Bytes that a parameter occupies for the whole run: weight, master copy, gradient and the optimizer's states.
+/// Bytes that a parameter occupies for the whole run: weight, master copy, gradients and the optimizer's states.
 template <class Recipe>
 inline constexpr std::size_t bytes_per_parameter = [] {
   constexpr element_sizes sizes = sizes_of<typename Recipe::precision>;
   std::size_t const copy = has_master_copy<typename Recipe::precision> ? sizes.compute : 0;
-  return copy + sizes.accumulate * (2 + static_cast<std::size_t>(Recipe::optimizer::states));
+  std::size_t const waiting = Recipe::gradient_sum::waiting_sums(Recipe::schedule::microbatches);
+  return copy + sizes.accumulate * (2 + waiting + static_cast<std::size_t>(Recipe::optimizer::states));
 }();
 
 template <class... S>

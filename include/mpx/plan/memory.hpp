@@ -52,6 +52,7 @@ struct stage_info {
   region weights;           ///< in the compute type; empty when that is the master's type
   region master;            ///< f32
   region gradients;         ///< f32
+  region waiting_sums;      ///< f32: gradients of earlier microbatches, where they are summed in a tree
   region states;            ///< f32, the optimizer's
   region constants;         ///< tables that are never trained
   region saved;             ///< slots x slot_size
@@ -100,6 +101,7 @@ struct memory_sizes {
   element_sizes elements;
   bool master_copy = false;
   std::size_t optimizer_states = 0;
+  std::size_t waiting_sums = 0;  ///< copies of the gradients beside the one under way
 };
 
 /// Lays out one stage behind `arena_size` bytes of its device, and grows that number.
@@ -171,6 +173,7 @@ constexpr void lay_out_stage(stage_info& stage, std::array<layer_place, N>& plac
   place(stage.weights, sizes.master_copy ? parameters * of.compute : 0);
   place(stage.master, parameters * of.accumulate);
   place(stage.gradients, parameters * of.accumulate);
+  place(stage.waiting_sums, parameters * of.accumulate * sizes.waiting_sums);
   place(stage.states, parameters * of.accumulate * sizes.optimizer_states);
   place(stage.constants, constants * of.compute);
   place(stage.saved, slot * stage.slots);

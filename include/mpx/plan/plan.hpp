@@ -66,7 +66,7 @@ struct plan {
       if (!(s.where == where)) continue;
       use.weights += {s.weights.size};
       use.master += {s.master.size};
-      use.gradients += {s.gradients.size};
+      use.gradients += {s.gradients.size + s.waiting_sums.size};
       use.optimizer += {s.states.size};
       use.constants += {s.constants.size};
       use.activations += {s.saved.size + s.working.size};
@@ -146,7 +146,7 @@ constexpr auto make_plan() {
   out.actions = make_actions<typename Recipe::schedule, D>(device_of_stage, channel_depth, forward_cost, backward_cost);
 
   memory_sizes const sizes{Recipe::capacity, out.elements, has_master_copy<typename Recipe::precision>,
-                           static_cast<std::size_t>(Recipe::optimizer::states)};
+                           static_cast<std::size_t>(Recipe::optimizer::states), Recipe::gradient_sum::waiting_sums(M)};
   for (std::size_t s = 0; s < S; ++s) {
     out.stages[s].slots = out.actions.slots[s];
     lay_out_stage(out.stages[s], out.places, layers, out.routes, s > 0 ? out.links[s - 1] : link_info{}, out.links[s], s + 1 < S,

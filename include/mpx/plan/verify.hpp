@@ -306,6 +306,29 @@ struct microbatches_suffice {
   using verdict = enough_microbatches<given_microbatches<given>, needed_microbatches<needed>>;
 };
 
+template <class Given, bool PowerOfTwo>
+struct sums_in_pairs {
+  static_assert(PowerOfTwo, "mpx::canonical_sum requires a number of microbatches that is a power of two");
+  static_assert(!PowerOfTwo, "mpx::canonical_sum requires its schedule to run backwards in the order of the microbatches");
+};
+template <class Model, class Recipe>
+struct gradients_fold {
+  using schedule = typename Recipe::schedule;
+  static constexpr std::size_t given = schedule::microbatches;
+  static constexpr bool power = (given & (given - 1)) == 0;
+  static constexpr bool in_order = [] {
+    int const stages = static_cast<int>(count_stages(placement_v<Model, Recipe>));
+    for (int s = 0; Recipe::gradient_sum::sums_in_a_tree && s < stages; ++s) {
+      int next = 0;
+      for (task const& t : schedule::tasks(s, stages))
+        if (t.kind == work::backward && t.microbatch != next++) return false;
+    }
+    return true;
+  }();
+  static constexpr bool holds = !Recipe::gradient_sum::sums_in_a_tree || (power && in_order);
+  using verdict = sums_in_pairs<given_microbatches<given>, power>;
+};
+
 template <class Fault, class Stage, class Microbatch, bool Deadlock>
 struct schedule_runs {
   static_assert(Deadlock,
@@ -406,7 +429,8 @@ using fault_of =
                                   rules_are_known<Model, Recipe>, rules_do_not_overlap<Model, Recipe>,
                                   layers_are_placed<Model, Recipe>, devices_have_layers<Model, Recipe>,
                                   mesh_has_the_devices<Model, Recipe>, ranks_share_evenly<Model, Recipe>,
-                                  microbatches_suffice<Model, Recipe>, schedule_ends<Model, Recipe>>())::type;
+                                  microbatches_suffice<Model, Recipe>, schedule_ends<Model, Recipe>,
+                                  gradients_fold<Model, Recipe>>())::type;
 
 /// Gives the verdict on the first fault, and no other error.
 template <class Model, class Recipe>

@@ -13,16 +13,16 @@ namespace mpx {
 struct from_backward {
   static constexpr layout layout_of(layout const& gradient) { return gradient; }
 };
-/// Summed over the stages.
-struct summed_over_stages {
+/// Summed over the data ranks.
+struct summed_over_data {
   static constexpr layout layout_of(layout const& gradient) {
-    return over_axis(mesh_axis::pipeline, layouts::all_reduce, gradient);
+    return over_axis(mesh_axis::data, layouts::all_reduce, gradient);
   }
 };
-/// Summed over the stages and the data ranks: whole.
+/// Summed over the data ranks and the stages: whole.
 struct summed_over_mesh {
   static constexpr layout layout_of(layout const& gradient) {
-    return over_axis(mesh_axis::data, layouts::all_reduce, summed_over_stages::layout_of(gradient));
+    return over_axis(mesh_axis::pipeline, layouts::all_reduce, summed_over_data::layout_of(gradient));
   }
 };
 

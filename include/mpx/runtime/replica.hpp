@@ -38,6 +38,7 @@ class replica {
   static constexpr std::size_t S = plan.stage_count;
   static constexpr std::size_t P = plan.device_count;
   static constexpr std::size_t T = plan.mesh.tensor;
+  static constexpr bool sums_in_a_tree = Recipe::gradient_sum::sums_in_a_tree;
   using ranks = std::conditional_t<T == 1, one_rank, rank_of<group, T>>;
   using context = layer_context<machine, compute, ranks>;
 
@@ -77,20 +78,22 @@ class replica {
       }
   }
 
-  /// Gradients of tied parameters become the sum over all who share them.
-  [[nodiscard]] device_gradients<summed_over_stages> sum_over_stages(device_gradients<from_backward> of) {
-    for (auto& t : ties_) t.sum_gradients(of.device());
-    return device_gradients<summed_over_stages>(of.device());
-  }
-
   /// Gradients become the sum over the data ranks, which are `ranks_of_device`.
-  [[nodiscard]] device_gradients<summed_over_mesh> sum_over_data_ranks(device_gradients<summed_over_stages> of,
+  [[nodiscard]] device_gradients<summed_over_data> sum_over_data_ranks(device_gradients<from_backward> of,
                                                                        [[maybe_unused]] group& ranks_of_device) {
     if constexpr (plan.mesh.data > 1)
       each_stage_of(of.device(), [&](auto& stage) {
         auto const all = stage.gradients();
-        ranks_of_device.all_reduce(static_cast<int>(data_rank_), all.data(), all.size());
+        int const rank = static_cast<int>(data_rank_);
+        if constexpr (sums_in_a_tree) ranks_of_device.all_reduce_in_pairs(rank, all.data(), all.size());
+        else ranks_of_device.all_reduce(rank, all.data(), all.size());
       });
+    return device_gradients<summed_over_data>(of.device());
+  }
+
+  /// Gradients of tied parameters become the sum over all who share them.
+  [[nodiscard]] device_gradients<summed_over_mesh> sum_over_stages(device_gradients<summed_over_data> of) {
+    for (auto& t : ties_) t.sum_gradients(of.device());
     return device_gradients<summed_over_mesh>(of.device());
   }
 
@@ -246,6 +249,7 @@ class replica {
         }
         case action_kind::backward:
           stage.backward(asked.values, part, a.slot);
+          if constexpr (sums_in_a_tree) stage.fold_gradients(static_cast<std::size_t>(a.microbatch), plan.microbatches);
           break;
         case action_kind::receive_forward:
           each_stream(s - 1, part, [&](std::size_t k, int held, std::size_t bytes) {

@@ -100,6 +100,18 @@ class stage<Machine, T, stage_layers<Runs...>, Ranks> {
 
   void clear_gradients() { machine_.zero(arena_ + info().gradients.offset, info().gradients.size); }
 
+  /// After the backward of the m-th of `count` microbatches, a power of two of them: their gradients are summed in pairs,
+  /// pairs of pairs and so on, like the carries of a binary counter. A sum that has no equal partner yet waits.
+  void fold_gradients(std::size_t m, std::size_t count) {
+    bool const last = m + 1 == count;
+    accumulate* const sum = at<accumulate>(info().gradients);
+    accumulate* waiting = at<accumulate>(info().waiting_sums);
+    for (; m % 2 == 1; m /= 2, waiting += info().parameter_elements) machine_.add(sum, waiting, info().parameter_elements);
+    if (last) return;
+    machine_.copy(waiting, sum, info().parameter_elements * sizeof(accumulate));
+    clear_gradients();
+  }
+
   /// Copies this microbatch's part of the batch's columns to where the layers read them.
   void load_feeds(int slot, batch const& from, microbatch const& part) {
     for (std::size_t k = 0; k < info().feed_count; ++k) {

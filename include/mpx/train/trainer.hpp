@@ -14,7 +14,7 @@
 #include <mpx/backend/concepts.hpp>
 #include <mpx/core/error.hpp>
 #include <mpx/io/batch_of.hpp>
-#include <mpx/layer/operands.hpp>
+#include <mpx/layer/run.hpp>
 #include <mpx/runtime/executor.hpp>
 #include <mpx/train/check_batch.hpp>
 #include <mpx/train/report.hpp>

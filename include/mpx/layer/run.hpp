@@ -1,0 +1,193 @@
+/// @file
+/// How a layer is called, and what is asked of it before.
+#pragma once
+
+#include <cstddef>
+#include <type_traits>
+#include <utility>
+
+#include <boost/hana/tuple.hpp>
+
+#include <mpx/layer/operands.hpp>
+#include <mpx/model/footprint.hpp>
+
+namespace mpx {
+
+/// How a primitive layer of mpx runs: specialised beside each, over typed views.
+///   template <class C> static auto forward(operands<L, C> const&, input_view<L, C> x, T* y)       gives a view over y
+///   template <class C> static auto backward(operands<L, C> const&, output_gradient_view<L, C> dy, T* dx)
+/// x is the kept input when the layer keeps it, and the same memory as y when it works in place. dy is read only; dx is
+/// written; gradients are added to. A layer of the user's own offers the two functions over plain pointers instead (see
+/// run_forward) where all that it takes, gives and trains is whole on each tensor rank.
+template <class L>
+struct execution;
+
+namespace detail {
+
+/// What a layer's forward returns is what its description gives; its backward returns the gradient of what it takes.
+template <class Layer, class Returned, class Described>
+struct forward_layout {
+  static_assert(std::is_same_v<Returned, Described>, "mpx::layer requires its forward to return the layout that its description gives");
+};
+template <class Layer, class Returned, class Described>
+struct backward_layout {
+  static_assert(std::is_same_v<Returned, Described>,
+                "mpx::layer requires its backward to return the gradient of what it takes in that gradient's layout: a "
+                "partial sum is reduced first, and once");
+};
+
+/// Is everything about the layer whole on each tensor rank?
+template <class L>
+inline constexpr bool whole_on_each_rank = []<class... P>(boost::hana::tuple<P...>*) {
+  return layout_of_message<typename L::takes> == activation_layout(spread::invariant) &&
+         layout_of_message<typename L::gives> == activation_layout(spread::invariant) &&
+         ((P::over::spread_over_tensor == spread::invariant) && ...);
+}(static_cast<typename L::parameters*>(nullptr));
+
+template <class L>
+struct plain_pointers {
+  static_assert(whole_on_each_rank<L>,
+                "mpx::layer requires a layer that is sharded over tensor ranks to run over views (mpx::execution), which "
+                "know their layouts");
+};
+
+template <class Layer, bool Forward, bool Backward>
+struct layer_runs {
+  static_assert(Forward,
+                "mpx::layer requires its author to offer `template <class C, class T> static void forward(C const&, "
+                "T const* weights, T const* constants, T const* x, T* y, std::byte* saved)`");
+  static_assert(!Forward || Backward,
+                "mpx::layer requires its author to offer `template <class C, class T, class A> static void "
+                "backward(C const&, T const* weights, A* gradients, T const* constants, T const* dy, T* dx, "
+                "std::byte* saved)`");
+};
+
+template <class L, class C, class T = typename C::compute>
+inline constexpr bool runs_forward = requires(C const& c, T const* in, T* out, std::byte* saved) {
+  L::forward(c, in, in, in, out, saved);
+};
+template <class L, class C, class T = typename C::compute, class A = typename C::accumulate>
+inline constexpr bool runs_backward = requires(C const& c, T const* in, A* gradients, T* out, std::byte* saved) {
+  L::backward(c, in, gradients, in, in, out, saved);
+};
+
+/// Is an error where a layer lacks one of its functions, or has it in another form.
+template <class L, class C>
+using layer_runs_t = layer_runs<L, runs_forward<L, C>, runs_backward<L, C>>;
+
+template <class L> concept whole_of_parts = block<L> || chain<L> || residual_layer<L>;
+template <class L> concept runs_over_views = requires { sizeof(execution<L>); };
+template <class L> concept repeats = requires { typename L::repeated; };
+
+/// What a primitive layer's forward and backward return, if anything crosses there.
+template <class L, class C>
+struct returned {
+  using given = operands<L, C>;
+  using pointer = typename C::compute*;
+  using forward = decltype(execution<L>::forward(std::declval<given const&>(), input_view<L, C>{}, pointer{}));
+  using backward = decltype(execution<L>::backward(std::declval<given const&>(), output_gradient_view<L, C>{}, pointer{}));
+};
+
+template <class L, class C, bool Gives>
+struct forward_kept {};
+template <class L, class C>
+struct forward_kept<L, C, true>
+    : forward_layout<L, lies_t<returned<L, C>::forward::mesh_layout>, lies_t<output_view<L, C>::mesh_layout>> {};
+template <class L, class C, bool Takes>
+struct backward_kept {};
+template <class L, class C>
+struct backward_kept<L, C, true>
+    : backward_layout<L, lies_t<returned<L, C>::backward::mesh_layout>, lies_t<input_gradient_view<L, C>::mesh_layout>> {};
+
+/// Asks a layer, or each one that it is composed of, in the body of the class.
+template <class L, class C>
+struct layouts_kept {};
+template <class Layers, class C>
+struct layouts_kept_by_all;
+template <class... L, class C>
+struct layouts_kept_by_all<boost::hana::tuple<L...>, C> {
+  using asked = std::index_sequence<sizeof(layouts_kept<L, C>)...>;
+};
+template <block L, class C>
+struct layouts_kept<L, C> : layouts_kept<typename L::body, C> {};
+template <residual_layer L, class C>
+struct layouts_kept<L, C> : layouts_kept<typename L::branch, C> {};
+template <chain L, class C>
+struct layouts_kept<L, C> : layouts_kept_by_all<typename L::layers, C> {};
+template <repeats L, class C>
+struct layouts_kept<L, C> : layouts_kept<typename L::repeated, C> {};
+
+template <class L, class C>
+  requires(!whole_of_parts<L> && !repeats<L> && runs_over_views<L>)
+struct layouts_kept<L, C> {
+  using asked = std::index_sequence<sizeof(forward_kept<L, C, (L::gives::size > 0)>),
+                                    sizeof(backward_kept<L, C, (L::takes::size > 0)>)>;
+};
+template <class L, class C>
+  requires(!whole_of_parts<L> && !repeats<L> && !runs_over_views<L>)
+struct layouts_kept<L, C> {
+  using asked = std::index_sequence<sizeof(plain_pointers<L>), sizeof(layer_runs_t<L, C>)>;
+};
+
+}  // namespace detail
+
+/// A layer without constants has nothing to prepare.
+struct no_constants {
+  template <class C, class T>
+  static void prepare(C const&, T*) {}
+};
+
+/// Layers composed of others (layer/composition.hpp).
+template <class L>
+struct composition;
+
+/// Has a layer, or each one that it is composed of, its two functions, and do they return what its description says? A
+/// trainer asks all layers of its model.
+/// Errors  compile time: the layer; what is missing, or what was returned and what was described
+template <class L, class Context>
+using keeps_layouts = decltype(verdict_on<detail::layouts_kept<L, Context>>());
+
+/// Writes the table of constants, where the layer has one.
+template <class L, class C>
+void run_prepare(C const& c, typename C::compute* constants) {
+  if constexpr (detail::whole_of_parts<L>) composition<L>::prepare(c, constants);
+  else if constexpr (requires { L::prepare(c, constants); }) L::prepare(c, constants);
+  else if constexpr (detail::runs_over_views<L>) execution<L>::prepare(c, constants);
+}
+
+/// Runs a layer's forward. A layer of the user's own offers
+///   template <class C> static void forward(C const&, compute const* weights, compute const* constants,
+///                                          compute const* x, compute* y, std::byte* saved)
+template <class L, class C, class T = typename C::compute>
+void run_forward(C const& c, T const* weights, T const* constants, T const* x, T* y, std::byte* saved) {
+  if constexpr (detail::whole_of_parts<L>) {
+    composition<L>::forward(c, weights, constants, x, y, saved);
+  } else if constexpr (detail::runs_over_views<L>) {
+    operands<L, C> const all{c, weights, nullptr, constants, saved};
+    execution<L>::forward(all, input_view<L, C>{x}, y);
+  } else if constexpr (detail::runs_forward<L, C>) {
+    L::forward(c, weights, constants, x, y, saved);
+  } else {
+    static_cast<void>(sizeof(detail::layer_runs_t<L, C>));
+  }
+}
+
+/// Runs a layer's backward. A layer of the user's own offers
+///   template <class C> static void backward(C const&, compute const* weights, accumulate* gradients,
+///                                           compute const* constants, compute const* dy, compute* dx, std::byte* saved)
+template <class L, class C, class T = typename C::compute>
+void run_backward(C const& c, T const* weights, typename C::accumulate* gradients, T const* constants, T const* dy, T* dx,
+                  std::byte* saved) {
+  if constexpr (detail::whole_of_parts<L>) {
+    composition<L>::backward(c, weights, gradients, constants, dy, dx, saved);
+  } else if constexpr (detail::runs_over_views<L>) {
+    operands<L, C> const all{c, weights, gradients, constants, saved};
+    execution<L>::backward(all, output_gradient_view<L, C>{dy}, dx);
+  } else if constexpr (detail::runs_backward<L, C>) {
+    L::backward(c, weights, gradients, constants, dy, dx, saved);
+  } else {
+    static_cast<void>(sizeof(detail::layer_runs_t<L, C>));
+  }
+}
+
+}  // namespace mpx
