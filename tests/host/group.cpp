@@ -104,6 +104,39 @@ TEST_CASE("an all_reduce without one of its summands, or with one too many, is a
   CHECK(message(0, 1) == "all_reduce without one of its summands (tied): expected 2 summands, got none at place 1");
 }
 
+namespace {
+
+/// In pairs, pairs of pairs and so on: the first 2^k of them, then the rest.
+float in_pairs(std::span<float const> parts) {
+  std::size_t first = 1;
+  while (2 * first < parts.size()) first *= 2;
+  return parts.size() == 1 ? parts[0] : in_pairs(parts.first(first)) + in_pairs(parts.subspan(first));
+}
+
+}  // namespace
+
+TEST_CASE("all_reduce_in_pairs adds pairs of pairs, for any number of ranks", "[host][group]") {
+  // 1 + e is 1 in f32, e + e is not lost beside it: (1 + e) + (e + e) is 1 + 2e, one after the other all are lost.
+  float const e = 0x1p-24f;
+  CHECK(in_pairs(std::vector<float>{1, e, e, e}) == 1 + 2 * e);
+  for (std::size_t ranks = 1; ranks <= 9; ++ranks)
+    for (std::size_t const n : {1u, 17u, 300u}) {
+      std::vector<std::vector<float>> data(ranks);
+      std::vector<float> expected;
+      for (std::size_t i = 0; i < n; ++i) {
+        std::vector<float> parts(ranks, e);
+        parts[i % ranks] = 1;  // each place has its large part on another rank
+        for (std::size_t r = 0; r < ranks; ++r) data[r].push_back(parts[r]);
+        expected.push_back(in_pairs(parts));
+      }
+      group g("data ranks", static_cast<int>(ranks), 10s);
+      on_ranks(static_cast<int>(ranks),
+               [&](int rank) { g.all_reduce_in_pairs(rank, data[static_cast<std::size_t>(rank)].data(), n); });
+      INFO(ranks << " ranks, " << n << " elements");
+      for (auto const& d : data) CHECK(d == expected);
+    }
+}
+
 TEST_CASE("all_reduce repeats, in f64 and over no elements too", "[host][group]") {
   group g("tied", 2, 10s);
   std::vector<std::vector<double>> data{std::vector<double>(100, 1.0), std::vector<double>(100, 2.0)};

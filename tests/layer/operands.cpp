@@ -72,11 +72,6 @@ static_assert(takes<inputs, two> == sharded_1 && gives<inputs, two> == invariant
 static_assert(hears<inputs, two> == invariant && says<inputs, two> == sharded_1);
 static_assert(takes<mpx::cross_entropy<16>, two> == sharded_1 && says<mpx::cross_entropy<16>, two> == sharded_1);
 
-// A layer of plain pointers may stand where everything is whole on each rank.
-static_assert(mpx::detail::whole_on_each_rank<dense<mpx::whole>>);
-static_assert(!mpx::detail::whole_on_each_rank<outputs> && !mpx::detail::whole_on_each_rank<inputs>);
-static_assert(!mpx::detail::whole_on_each_rank<attention>);
-
 TEST_CASE("parameters and their gradients stand where the table says, on any number of ranks", "[layer][operands]") {
   memory m;
   auto const check = [&]<class C>(C const& c) {

@@ -23,11 +23,11 @@ constexpr bool lies(mpx::spread tensor, mpx::spread data, mpx::spread pipeline) 
 
 // Backward leaves a part over data ranks, and over the stages that share a tied table; each state sums one axis.
 static_assert(lies<mpx::from_backward, invariant>(invariant, partial, partial));
-static_assert(lies<mpx::summed_over_stages, invariant>(invariant, partial, invariant));
+static_assert(lies<mpx::summed_over_data, invariant>(invariant, invariant, partial));
 static_assert(lies<mpx::summed_over_mesh, invariant>(invariant, invariant, invariant));
 // A slice stays one: tensor ranks never sum it.
 static_assert(lies<mpx::from_backward, sharded_0>(sharded_0, partial, partial));
-static_assert(lies<mpx::summed_over_stages, sharded_1>(sharded_1, partial, invariant));
+static_assert(lies<mpx::summed_over_data, sharded_1>(sharded_1, invariant, partial));
 static_assert(lies<mpx::summed_over_mesh, sharded_0>(sharded_0, invariant, invariant));
 static_assert(lies<mpx::summed_over_mesh, sharded_1>(sharded_1, invariant, invariant));
 
@@ -35,7 +35,7 @@ static_assert(lies<mpx::summed_over_mesh, sharded_1>(sharded_1, invariant, invar
 static_assert(!std::constructible_from<mpx::device_gradients<mpx::summed_over_mesh>, std::size_t>);
 static_assert(!std::default_initializable<mpx::device_gradients<mpx::from_backward>>);
 static_assert(!std::convertible_to<mpx::device_gradients<mpx::from_backward>,
-                                   mpx::device_gradients<mpx::summed_over_stages>>);
+                                   mpx::device_gradients<mpx::summed_over_data>>);
 
 TEST_CASE("norm and update take a gradient that is summed over the mesh, and no other", "[runtime][gradients]") {
   auto const taken = []<class State, mpx::spread Over>() {
@@ -45,6 +45,6 @@ TEST_CASE("norm and update take a gradient that is summed over the mesh, and no 
   CHECK(taken.operator()<mpx::summed_over_mesh, invariant>());
   CHECK(taken.operator()<mpx::summed_over_mesh, sharded_0>());
   CHECK(taken.operator()<mpx::summed_over_mesh, sharded_1>());
-  CHECK_FALSE(taken.operator()<mpx::summed_over_stages, invariant>());
+  CHECK_FALSE(taken.operator()<mpx::summed_over_data, invariant>());
   CHECK_FALSE(taken.operator()<mpx::from_backward, sharded_0>());
 }
