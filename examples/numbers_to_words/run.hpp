@@ -1,4 +1,4 @@
-// Trains on pairs, answers the held-out ones and the user's questions. The same code for every placement and precision.
+// Trains on pairs, answers the held-out ones and the user's questions. The same code for every mesh and precision.
 #pragma once
 
 #include <algorithm>
@@ -12,20 +12,28 @@
 
 #include "options.hpp"
 
-// The numbers need 11 and 13 tokens; pairs of the user's own may need more.
-template <std::size_t Source, std::size_t Target, std::size_t Context>
-using words_model = mpx::seq2seq<mpx::source_vocabulary<Source>, mpx::target_vocabulary<Target>, mpx::width<128>, mpx::heads<4>,
-                                 mpx::feed_forward<512>, mpx::encoder_layers<2>, mpx::decoder_layers<2>, mpx::context<Context>>;
+// The numbers need 11 and 13 tokens; pairs of the user's own may need more. Tensor ranks share the vocabulary, so it is
+// rounded up to a multiple of them.
+template <std::size_t Source, std::size_t Target, std::size_t Context, std::size_t Ranks>
+using words_model = mpx::with_padded_vocabulary<
+    mpx::seq2seq<mpx::source_vocabulary<Source>, mpx::target_vocabulary<Target>, mpx::width<128>, mpx::heads<4>,
+                 mpx::feed_forward<512>, mpx::encoder_layers<2>, mpx::decoder_layers<2>, mpx::context<Context>>,
+    Ranks>;
 
-using one_device = mpx::place_all<mpx::host<0>>;
-using two_devices = mpx::place_at<mpx::at<"encoder", mpx::host<0>>, mpx::at<"decoder", mpx::host<1>>>;
+template <std::size_t Data, std::size_t Pipeline, std::size_t Tensor>
+using mesh_of = mpx::mesh<mpx::data<Data>, mpx::pipeline<Pipeline>, mpx::tensor<Tensor>>;
 
-template <class Placement, class Precision, class LossScaling, std::size_t Tokens>
+using one_stage = mpx::place_all<mpx::host<0>>;
+using two_stages = mpx::place_at<mpx::at<"encoder", mpx::host<0>>, mpx::at<"decoder", mpx::host<1>>>;
+
+template <class Mesh, class Precision, class LossScaling, std::size_t Tokens>
 using words_recipe =
-    mpx::recipe<Placement, mpx::one_f_one_b<mpx::microbatches<4>>, Precision, LossScaling, mpx::clip_by_global_norm, mpx::noam,
-                mpx::adam, mpx::microbatch_capacity<mpx::sequences<32>, mpx::source_tokens<Tokens>, mpx::target_tokens<Tokens>>>;
+    mpx::recipe<Mesh, std::conditional_t<Mesh::mesh_pipeline == 1, one_stage, two_stages>,
+                mpx::one_f_one_b<mpx::microbatches<4>>, Precision, LossScaling, mpx::clip_by_global_norm, mpx::noam,
+                mpx::adam,
+                mpx::microbatch_capacity<mpx::sequences<32>, mpx::source_tokens<Tokens>, mpx::target_tokens<Tokens>>>;
 
-/// Batches are split into four microbatches of at most 32 sequences.
+/// Batches are split into four microbatches of at most 32 sequences, on several data ranks into four on each.
 inline constexpr std::size_t largest_batch = 4 * 32;
 
 template <class Trainer>
@@ -101,7 +109,7 @@ int train_and_ask(options const& chosen, mpx::pair_dataset const& training, std:
   }
   double const share = 100.0 * static_cast<double>(right) / static_cast<double>(said.size());
   std::printf("\n  precision   devices   pairs   held out   loss     seconds   target tokens/s   exact match\n");
-  std::printf("  %-9s   %7zu   %5zu   %8zu   %.4f   %7.1f   %15.0f   %zu/%zu = %.1f %%\n", mpx::dtype_name<typename Recipe::precision::compute>, plan.device_count,
+  std::printf("  %-9s   %7zu   %5zu   %8zu   %.4f   %7.1f   %15.0f   %zu/%zu = %.1f %%\n", mpx::dtype_name<typename Recipe::precision::compute>, plan.mesh.devices(),
               training.size(), said.size(), last_loss, seconds, static_cast<double>(tokens) / seconds, right, said.size(), share);
   if (trainer.skipped_steps() > 0) std::printf("  steps skipped because a gradient was not finite: %ld\n", trainer.skipped_steps());
   if (!first_wrong.empty()) std::printf("  first mistake: %s\n", first_wrong.c_str());
@@ -125,22 +133,24 @@ inline std::pair<std::vector<mpx::text_pair>, std::vector<mpx::text_pair>> split
   return parts;
 }
 
-template <class Placement, class Precision, class LossScaling>
-int run_placed(options const& chosen) {
+template <class Mesh, class Precision, class LossScaling>
+int run_on(options const& chosen) {
+  constexpr std::size_t ranks = Mesh::mesh_tensor;
   if (chosen.pairs.empty()) {
     mpx::numbers_to_words const task;
-    return train_and_ask<words_model<11, 13, 8>, words_recipe<Placement, Precision, LossScaling, 8>>(chosen, task.training_set(),
-                                                                                                    task.held_out(), 7);
+    return train_and_ask<words_model<11, 13, 8, ranks>, words_recipe<Mesh, Precision, LossScaling, 8>>(
+        chosen, task.training_set(), task.held_out(), 7);
   }
   auto const pairs = mpx::read_pairs(chosen.pairs);
   auto const [training, held_out] = split(pairs);
   mpx::pair_dataset const all(pairs, chosen.pairs);  // the tokens of both parts
   mpx::pair_dataset const dataset(training, all.source(), all.target(), chosen.pairs);
-  return train_and_ask<words_model<256, 4096, 64>, words_recipe<Placement, Precision, LossScaling, 64>>(chosen, dataset, held_out, 63);
+  return train_and_ask<words_model<256, 4096, 64, ranks>, words_recipe<Mesh, Precision, LossScaling, 64>>(chosen, dataset,
+                                                                                                       held_out, 63);
 }
 
 template <class Precision, class LossScaling>
 int run(options const& chosen) {
-  return chosen.devices == 1 ? run_placed<one_device, Precision, LossScaling>(chosen)
-                             : run_placed<two_devices, Precision, LossScaling>(chosen);
+  return chosen.mesh == "1,1,1" ? run_on<mesh_of<1, 1, 1>, Precision, LossScaling>(chosen)
+                                : run_on<mesh_of<1, 2, 1>, Precision, LossScaling>(chosen);
 }

@@ -1,4 +1,4 @@
-// A plan of one published model on a number of devices, as the program lists it. The types behind it are gone.
+// A plan of one published model on a mesh, as the program lists it. The types behind it are gone.
 #pragma once
 
 #include <mpx/model/published.hpp>
@@ -12,31 +12,34 @@
 
 struct planned {
   std::string model;
-  int devices = 1;
+  mpx::mesh_shape mesh;
   std::size_t parameters = 0;
   mpx::bytes fullest;  // what the device with the most bytes holds
   double idle_share = 0;
-  std::vector<std::string> device_names;
+  std::vector<std::string> device_names;  // of one data and tensor rank; all of them do the same at the same time
   std::vector<mpx::timed_work> timeline;  // equal stages: a forward takes 1, a backward 2
   void (*print)(std::ostream&) = nullptr;
 };
 
+template <std::size_t Data, std::size_t Pipeline, std::size_t Tensor>
+using mesh_of = mpx::mesh<mpx::data<Data>, mpx::pipeline<Pipeline>, mpx::tensor<Tensor>>;
+
 // bf16 arithmetic with f32 master weights, AdamW, 1F1B.
-template <class Capacity, std::size_t Devices>
+template <class Capacity, class Mesh, std::size_t Stages = Mesh::mesh_pipeline>
 using plan_recipe =
-    mpx::recipe<mpx::place_evenly<Devices>, mpx::one_f_one_b<mpx::microbatches<(Devices > 4 ? 2 * Devices : 8)>>,
+    mpx::recipe<Mesh, mpx::place_evenly<Stages>, mpx::one_f_one_b<mpx::microbatches<(Stages > 4 ? 2 * Stages : 8)>>,
                 mpx::bf16_mixed, mpx::adamw, Capacity>;
 
 // One sequence of the model's whole context in a microbatch.
 template <class Model>
 using whole_context = mpx::microbatch_capacity<mpx::sequences<1>, mpx::tokens<Model::context>>;
 
-template <class Model, class Capacity, std::size_t Devices> planned plan_of(std::string const& model) {
-  constexpr auto& plan = mpx::plan_v<Model, plan_recipe<Capacity, Devices>>;
+template <class Model, class Capacity, class Mesh> planned plan_of(std::string const& model) {
+  constexpr auto& plan = mpx::plan_v<Model, plan_recipe<Capacity, Mesh>>;
   auto const times = mpx::make_timeline(plan.actions, mpx::channel_depth);
   planned out;
   out.model = model;
-  out.devices = static_cast<int>(Devices);
+  out.mesh = plan.mesh;
   out.parameters = plan.parameters();
   out.idle_share = times.idle_share();
   out.timeline.assign(times.work.begin(), times.work.end());
@@ -48,13 +51,18 @@ template <class Model, class Capacity, std::size_t Devices> planned plan_of(std:
   return out;
 }
 
-// One model on several numbers of devices.
+// One model on several numbers of devices, a stage on each.
 template <class Model, class Capacity, std::size_t... Devices>
 void add_plans(std::vector<planned>& to, std::string const& model) {
-  (to.push_back(plan_of<Model, Capacity, Devices>(model)), ...);
+  (to.push_back(plan_of<Model, Capacity, mesh_of<1, Devices, 1>>(model)), ...);
 }
 template <class Model, std::size_t... Devices> void add_plans(std::vector<planned>& to, std::string const& model) {
   add_plans<Model, whole_context<Model>, Devices...>(to, model);
+}
+
+// One model on several meshes. The vocabulary must be a multiple of the tensor ranks.
+template <class Model, class... Meshes> void add_meshes(std::vector<planned>& to, std::string const& model) {
+  (to.push_back(plan_of<Model, whole_context<Model>, Meshes>(model)), ...);
 }
 
 // Each in a file of its own: compilers may work on them at the same time.

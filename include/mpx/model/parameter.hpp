@@ -10,7 +10,7 @@
 
 namespace mpx {
 
-/// How a parameter begins. `deviation(fan_in, fan_out)` is the standard deviation; `uniform` its distribution.
+/// How a parameter begins: around `mean`, with `variance(fan_in, fan_out)`, uniformly distributed or normally.
 namespace init {
 
 struct zeros {

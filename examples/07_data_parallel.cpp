@@ -1,0 +1,37 @@
+// Two devices hold the whole model each, take half of every batch each, and sum their gradients. That sum cannot be
+// forgotten: the gradients' type says whether it was taken, and the optimizer takes no others.
+#include <mpx/mpx.hpp>
+
+#include <cstdio>
+
+using model = mpx::gpt2<mpx::vocabulary<256>, mpx::width<64>, mpx::heads<4>, mpx::layers<2>, mpx::context<32>>;
+
+// A batch of 16 sequences: in one microbatch on one device, or 8 sequences on each of two.
+template <std::size_t Ranks>
+using recipe = mpx::recipe<mpx::mesh<mpx::data<Ranks>>, mpx::clip_by_global_norm, mpx::adamw,
+                           mpx::microbatch_capacity<mpx::sequences<16 / Ranks>, mpx::tokens<32>>>;
+template <std::size_t Ranks>
+constexpr auto& plan = mpx::plan_v<model, recipe<Ranks>>;
+template <std::size_t Ranks>
+constexpr mpx::memory_use each = plan<Ranks>.memory_on(mpx::host<0>{});
+
+// Activations are divided; weights, gradients and the optimizer's state are not.
+static_assert(each<2>.activations.count <= each<1>.activations.count / 2 + 64);
+static_assert(each<2>.master == each<1>.master && each<2>.optimizer == each<1>.optimizer);
+
+// What it costs: once a step, whatever the batch, every gradient is summed.
+static_assert(plan<1>.data_sum_bytes(0).count == 0 && plan<2>.data_sum_bytes(0) == each<2>.gradients);
+
+int main() {
+  mpx::trainer<model, recipe<1>> one{{.lr = {.peak = 3e-3f}}};
+  mpx::trainer<model, recipe<2>> two{{.lr = {.peak = 3e-3f}}};
+  std::string text;
+  for (int i = 0; i < 20; ++i) text += "the quick brown fox jumps over the lazy dog; ";
+  mpx::text_dataset const pangrams(text, 32, "pangrams");
+  for (std::uint64_t step = 0; step < 40; ++step) {
+    auto const batch = pangrams.random_windows(mpx::text_part::training, 16, 1, step);
+    auto const a = one.step(batch), b = two.step(batch);
+    // The same up to the order in which floating-point numbers were added.
+    if (b.step % 10 == 0) std::printf("step %2ld  loss %.6f on one device, %.6f on two\n", b.step, a.loss, b.loss);
+  }
+}
