@@ -27,30 +27,32 @@ MPX_HOST_DEVICE MPX_INLINE void dropout_row(L const& along, T* y, T const* x, dr
   std::uint32_t const step = draw.step;
   std::uint32_t const row = draw.first_sequence + sequence;
   auto const kept = [=](A value, std::uint32_t word) { return uniform(word) >= rate ? value * factor : A(0); };
-  std::uint32_t const first = draw.first_channel / 4;
-  if (draw.first_channel % 4 != 0) {  // a slice that begins within a draw
-    along.each(width, [=](std::size_t c) {
-      std::uint32_t const channel = draw.first_channel + static_cast<std::uint32_t>(c);
-      random_words const w = philox_words({channel / 4, token, row, step}, key);
-      y[c] = T(kept(A(x[c]), channel % 4 == 0 ? w.a : channel % 4 == 1 ? w.b : channel % 4 == 2 ? w.c : w.d));
-    });
-    return;
+  // A slice of the channels may begin within a draw: up to three elements of it come first.
+  std::size_t const into = draw.first_channel % 4;
+  std::size_t const lead = into == 0 ? 0 : width < 4 - into ? width : 4 - into;
+  if (lead > 0) {
+    random_words const words = philox_words({draw.first_channel / 4, token, row, step}, key);
+    std::uint32_t const all[4] = {words.a, words.b, words.c, words.d};
+    along.each(lead, [=](std::size_t i) { y[i] = T(kept(A(x[i]), all[into + i])); });
   }
-  std::size_t const whole = width / 4;  // one draw serves four channels
+  T* const to = y + lead;
+  T const* const from = x + lead;
+  std::uint32_t const first = (draw.first_channel + static_cast<std::uint32_t>(lead)) / 4;
+  std::size_t const whole = (width - lead) / 4;  // one draw serves four channels
   along.each(whole, [&](std::size_t quad) {
     random_words const words = philox_words({first + static_cast<std::uint32_t>(quad), token, row, step}, key);
     std::size_t const c = 4 * quad;
-    A const x0 = x[c], x1 = x[c + 1], x2 = x[c + 2], x3 = x[c + 3];
-    y[c] = T(kept(x0, words.a));
-    y[c + 1] = T(kept(x1, words.b));
-    y[c + 2] = T(kept(x2, words.c));
-    y[c + 3] = T(kept(x3, words.d));
+    A const x0 = from[c], x1 = from[c + 1], x2 = from[c + 2], x3 = from[c + 3];
+    to[c] = T(kept(x0, words.a));
+    to[c + 1] = T(kept(x1, words.b));
+    to[c + 2] = T(kept(x2, words.c));
+    to[c + 3] = T(kept(x3, words.d));
   });
   random_words const rest = philox_words({first + static_cast<std::uint32_t>(whole), token, row, step}, key);
   std::uint32_t const last[3] = {rest.a, rest.b, rest.c};
-  along.each(width - 4 * whole, [=](std::size_t i) {
+  along.each(width - lead - 4 * whole, [=](std::size_t i) {
     std::size_t const c = 4 * whole + i;
-    y[c] = T(kept(A(x[c]), last[i]));
+    to[c] = T(kept(A(from[c]), last[i]));
   });
 }
 

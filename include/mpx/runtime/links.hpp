@@ -20,15 +20,15 @@ class links {
   using channel = typename Backend::channel;
 
   template <class Plan>
-  links(Plan const& plan, std::array<std::byte*, Plan::device_count> const& arenas, std::chrono::milliseconds deadline) {
+  links(Plan const& made, std::array<std::byte*, Plan::device_count> const& arenas, std::chrono::milliseconds deadline) {
     for (std::size_t s = 0; s + 1 < Stages; ++s) {
-      auto const& from = plan.stages[s];
-      auto const& to = plan.stages[s + 1];
+      auto const& from = made.stages[s];
+      auto const& to = made.stages[s + 1];
       std::byte* forward = arenas[to.device_index] + to.incoming_forward.offset;
       std::byte* backward = arenas[from.device_index] + from.incoming_backward.offset;
-      for (std::size_t k = 0; k < plan.links[s].streams; ++k) {
-        stream_info const& stream = plan.links[s].stream[k];
-        std::size_t const size = channel_depth * stream.bytes(plan.capacity, plan.elements);
+      for (std::size_t k = 0; k < made.links[s].streams; ++k) {
+        stream_info const& stream = made.links[s].stream[k];
+        std::size_t const size = channel_depth * stream.bytes(made.capacity, made.elements);
         std::string const label(stream.label);
         std::string const here = "stage " + std::to_string(s), there = "stage " + std::to_string(s + 1);
         forward_[s].push_back(std::make_unique<channel>(label + ", " + here + " -> " + there, std::span(forward, size),
