@@ -1,5 +1,5 @@
 // error: mpx::multiply requires its operands to multiply on each axis of the mesh
-// fact:  lies<[^>]*partial
+// fact:  laid_out<[^>]*partial
 #include <mpx/host/machine.hpp>
 #include <mpx/layer/operations.hpp>
 

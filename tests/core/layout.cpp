@@ -69,7 +69,7 @@ void holds_exactly(Rule rule, matrix const& x, matrix const& w, bool second_vari
         for (spread const y : right) found = found || plain(y) == plain(given);
         INFO("given " << name_of(given));
         CHECK(found);
-        CHECK((given != varying || a == varying));
+        CHECK((given == varying) == (a == varying || (second_varies && b == varying)));
       }
     }
 }
@@ -134,7 +134,6 @@ struct row_operation {
     return row_sum(scaled);
   }
 };
-/// y[r] = table[ids[r]]; the ids are a column of numbers, shifted by the first row of a slice.
 struct function_operation {
   static bool fits(matrix const&, matrix const&) { return true; }
   static matrix forward(matrix const& x, matrix const&) { return each(x, x, [](long a, long b) { return a * b; }); }
@@ -173,6 +172,7 @@ void holds_exactly(Rule rule, matrix const& x, spread except = refused) {
     bool found = false;
     for (spread const y : right) found = found || plain(y) == plain(rule(a));
     CHECK((rule(a) == refused ? right.empty() : found));
+    CHECK((rule(a) == varying) == (a == varying));
   }
 }
 
@@ -217,6 +217,59 @@ TEST_CASE("a function of elements is allowed exactly where it is right on every 
 TEST_CASE("attention is allowed exactly where it is right on every rank", "[core][layout]") {
   holds_exactly<heads_operation>(mpx::layouts::heads, x, varying);  // V: tokens of other sequences, which nobody looks at
   CHECK(mpx::layouts::heads(varying) == varying);
+}
+
+TEST_CASE("rows of a table by ids are right in the spread that the rule gives", "[core][layout]") {
+  // Six ids below 10. A rank that holds a slice of the table has 0 for the ids of the other slice.
+  std::array<std::size_t, 6> const ids{3, 9, 0, 5, 3, 7};
+  auto const look_up = [&](matrix const& table, std::size_t first, std::size_t from, std::size_t count) {
+    matrix y{count, table.columns, std::vector<long>(count * table.columns)};
+    for (std::size_t r = 0; r < count; ++r)
+      if (std::size_t const id = ids[from + r] - first; id < table.rows)
+        for (std::size_t c = 0; c < table.columns; ++c) y.at(r, c) = table.at(id, c);
+    return y;
+  };
+  matrix const whole = look_up(w, 0, 0, 6);
+  for (spread const of_ids : {invariant, varying, sharded_0})
+    for (spread const of_table : all_spreads) {
+      CAPTURE(name_of(of_ids), name_of(of_table));
+      spread const given = mpx::layouts::lookup(of_ids, of_table);
+      if (given == refused) continue;
+      auto const tables = scatter(w, of_table);
+      std::size_t const rows = of_ids == invariant ? 6 : 3;
+      std::size_t const second_slice = of_table == sharded_0 ? 5 : 0, second_ids = of_ids == invariant ? 0 : 3;
+      CHECK(gather({look_up(tables[0], 0, 0, rows), look_up(tables[1], second_slice, second_ids, rows)}, given) == whole);
+    }
+  // Where another spread of the ids or the table is refused, a rank would read rows that are not there or not whole.
+  CHECK(mpx::layouts::lookup(invariant, partial) == refused);
+  CHECK(mpx::layouts::lookup(varying, sharded_0) == refused);
+  CHECK(mpx::layouts::lookup(replicated, invariant) == refused);
+}
+
+TEST_CASE("a loss over rows is a sum of parts where rows are apart, and whole where columns are", "[core][layout]") {
+  // loss = sum over rows of (sum of the row)^2; over slices of the columns the rows' sums are summed over ranks first.
+  auto const loss = [](matrix const& row_totals) {
+    matrix sum{1, 1, {0}};
+    for (long v : row_totals.values) sum.at(0, 0) += v * v;
+    return sum;
+  };
+  matrix const whole = loss(row_sum(transposed(x)));
+  for (spread const s : all_spreads) {
+    CAPTURE(name_of(s));
+    auto const parts = scatter(x, s);
+    ranks totals{row_sum(transposed(parts[0])), row_sum(transposed(parts[1]))};
+    if (s == sharded_1) totals[0] = totals[1] = sum_operation::forward(totals[0], totals[1]);
+    ranks const losses{loss(totals[0]), loss(totals[1])};
+    spread const given = mpx::layouts::loss(s);
+    if (given != refused) CHECK(gather(losses, given) == whole);
+    else if (s == partial) CHECK(gather(losses, partial) != whole);  // R is right in value; its gradient would be I, not P
+  }
+}
+
+TEST_CASE("positions are a bias that counts tokens, which a slice of the rows does from 0 again", "[core][layout]") {
+  for (spread const a : all_spreads)
+    for (spread const c : all_spreads)
+      CHECK(mpx::layouts::positioned(a, c) == (a == sharded_0 ? refused : mpx::layouts::biased(a, c)));
 }
 
 TEST_CASE("the rules of backward are those of the gradients, wherever forward is allowed", "[core][layout]") {

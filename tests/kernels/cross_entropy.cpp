@@ -59,7 +59,7 @@ struct in_slices {
       for (std::size_t r = 0; r < rows; ++r) high[r] = std::max(high[r], own[r]);
     }
     for (std::size_t s = 0; s < slices; ++s) {
-      row_operations::cross_entropy_sums(own.data(), ranks[s].data(), high.data(), targets.data(), rows, slice(s));
+      row_operations::cross_entropy_sums(own.data(), ranks[s].data(), high.data(), targets.data(), rows, slice(s), true);
       for (std::size_t i = 0; i < 3 * rows; ++i) sums[i] += own[i];
     }
     for (std::size_t s = 0; s < slices; ++s) {
@@ -212,7 +212,7 @@ TEST_CASE("two slices of a row have the sums of the row", "[kernels][cross_entro
   float logits[] = {0.0f, std::log(2.0f), std::log(3.0f), std::log(2.0f)};
   float const high = logits[2];
   auto const sums = [&](mpx::id_slice mine) {
-    return mpx::kernels::cross_entropy_sums_row(mpx::on_host::lanes{}, logits + mine.first, high, 2, mine);
+    return mpx::kernels::cross_entropy_sums_row(mpx::on_host::lanes{}, logits + mine.first, high, 2, mine, true);
   };
   auto const left = sums({0, 2}), right = sums({2, 2});
   CHECK(left.total == Approx(1.0));       // (1 + 2) / 3
@@ -222,7 +222,7 @@ TEST_CASE("two slices of a row have the sums of the row", "[kernels][cross_entro
   // The label's logit comes from its own slice alone.
   auto const at_label = [&](std::int32_t target, mpx::id_slice mine) {
     mpx::on_host::lanes const along;
-    return mpx::kernels::cross_entropy_sums_row(along, logits + mine.first, high, target, mine).at_label;
+    return mpx::kernels::cross_entropy_sums_row(along, logits + mine.first, high, target, mine, true).at_label;
   };
   CHECK(at_label(1, {0, 2}) == Approx(std::log(2.0 / 3)));
   CHECK(at_label(1, {2, 2}) == 0.0f);

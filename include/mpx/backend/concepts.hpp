@@ -154,7 +154,7 @@ concept reduces =
       m.column_sum(sum, in, n, n);
       m.cross_entropy(sum, out, ids, n, n, factor, factor, true);
       m.row_maxima(sum, in, n, n);
-      m.cross_entropy_sums(sum, in, wide, ids, n, id_slice{});
+      m.cross_entropy_sums(sum, in, wide, ids, n, id_slice{}, true);
       m.cross_entropy_slice(sum, out, wide, wide, ids, n, n, id_slice{}, factor, factor, true);
       { m.sum_of_squares(wide, n) } -> std::same_as<accumulator_t<T>>;
       { m.workspace_bytes() } -> std::same_as<std::size_t>;

@@ -116,6 +116,11 @@ namespace layouts {
   return refused;
 }
 
+/// x[t] + table[t], a row of the table for each token: a slice of the rows would count its tokens from 0 again.
+[[nodiscard]] constexpr spread positioned(spread x, spread table) {
+  return x == spread::sharded_0 ? spread::refused : biased(x, table);
+}
+
 /// sum over rows of dy: the gradient of a vector that stands in each row.
 [[nodiscard]] constexpr spread row_sum(spread dy) {
   using enum spread;
@@ -207,14 +212,14 @@ template <class Rule>
 
 /// A layout as a fact that errors print, axis by axis.
 template <spread Tensor, spread Data, spread Pipeline>
-struct lies {
+struct laid_out {
   static constexpr layout as{Tensor, Data, Pipeline};
 };
 template <layout L>
 struct layout_fact {
-  using type = lies<L.tensor, L.data, L.pipeline>;
+  using type = laid_out<L.tensor, L.data, L.pipeline>;
 };
 template <layout L>
-using lies_t = typename layout_fact<L>::type;
+using laid_out_t = typename layout_fact<L>::type;
 
 }  // namespace mpx

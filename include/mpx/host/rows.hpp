@@ -274,9 +274,10 @@ struct row_operations {
   template <class T>
   [[gnu::flatten]] MPX_KERNEL static void cross_entropy_sums(A<T>* sums, T const* logits, A<T> const* high,
                                                              std::int32_t const* targets, std::size_t rows,
-                                                             id_slice mine) {
+                                                             id_slice mine, bool with_all) {
     for (std::size_t r = 0; r < rows; ++r) {
-      auto const s = kernels::cross_entropy_sums_row(lanes{}, logits + r * mine.count, high[r], targets[r], mine);
+      auto const s = kernels::cross_entropy_sums_row(lanes{}, logits + r * mine.count, high[r], targets[r], mine,
+                                                             with_all);
       sums[r] = s.total;
       sums[rows + r] = s.at_label;
       sums[2 * rows + r] = s.all;

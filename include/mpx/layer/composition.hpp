@@ -145,17 +145,17 @@ struct composition<L> {
   template <class C, class T>
   static void forward(C const& c, T const* weights, T const* constants, T const* x, T* y, std::byte* saved) {
     branch::forward(c, weights, constants, x, y, saved);
-    add(c, view_over<lies, C::kind>(y), view_over<lies, C::kind>(x), elements(c));
+    add(c, view_over<whole_layout, C::kind>(y), view_over<whole_layout, C::kind>(x), elements(c));
   }
   template <class C, class T, class A>
   static void backward(C const& c, T const* weights, A* gradients, T const* constants, T const* dy, T* dx, std::byte* saved) {
     branch::backward(c, weights, gradients, constants, dy, dx, saved);
-    constexpr layout back = gradient_layout(lies);
+    constexpr layout back = gradient_layout(whole_layout);
     add(c, view_over<back, C::kind>(dx), view_over<back, C::kind>(dy), elements(c));
   }
 
  private:
-  static constexpr layout lies = detail::layout_of_message<typename L::takes>;
+  static constexpr layout whole_layout = detail::layout_of_message<typename L::takes>;
   template <class C>
   static std::size_t elements(C const& c) {
     return c.row_count(stream::on) * c.capacity.share(stream::width, stream::over_tensor);

@@ -21,7 +21,7 @@ struct execution<cross_entropy<V, Over>> : no_constants {
     std::size_t const slice = c.capacity.share(V, Over), rows = c.row_count(axis::target);
     id_slice const mine{sharded(Over) ? c.ranks.number() * slice : 0, slice};
     std::int32_t const* const targets = c.feed("targets");
-    if (c.capture) {
+    if (c.capture && (sharded(Over) || c.ranks.number() == 0)) {  // whole logits are written by one rank
       std::int32_t const* const lengths = c.feed("target_lengths");
       for (int s = 0; s < c.size.sequences; ++s)
         c.machine.widen(c.capture + static_cast<std::size_t>(s) * V + mine.first,
@@ -37,7 +37,8 @@ struct execution<cross_entropy<V, Over>> : no_constants {
       A* const sums = c.template take<A>(layer::forward_scratch[1]);  // [3, rows]
       c.machine.row_maxima(high, logits, rows, slice);
       c.ranks.all_reduce_max(high, rows);
-      c.machine.cross_entropy_sums(sums, logits, high, targets, rows, mine);
+      c.machine.cross_entropy_sums(sums, static_cast<typename C::compute const*>(logits), static_cast<A const*>(high), targets,
+                                   rows, mine, smoothing > A(0));
       c.ranks.all_reduce(sums, 3 * rows);
       c.machine.cross_entropy_slice(sum.data, logits, high, sums, targets, rows, V, mine, smoothing, scale, training);
     }

@@ -45,9 +45,9 @@ namespace detail {
 template <class C, class T, view X, view Table>
 auto add_positions(C const& c, T* y, X x, Table table, axis on, std::size_t width) {
   c.machine.positions_forward(y, x.data, table.data, c.size.sequences, c.size.tokens_on(on), width);
-  static_cast<void>(sizeof(bias_layouts<lies_t<X::mesh_layout>, lies_t<Table::mesh_layout>>));
+  static_cast<void>(sizeof(position_layouts<laid_out_t<X::mesh_layout>, laid_out_t<Table::mesh_layout>>));
   require_same_memory<C, X, Table>();
-  return view_over<over_mesh(layouts::biased, X::mesh_layout, Table::mesh_layout), X::where>(y);
+  return view_over<over_mesh(layouts::positioned, X::mesh_layout, Table::mesh_layout), X::where>(y);
 }
 
 template <class C, class T, view DY>

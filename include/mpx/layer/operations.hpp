@@ -27,6 +27,11 @@ struct bias_layouts {
                 "mpx::add_bias requires its operands to add up on each axis of the mesh: I + I, S<1> + S<0>, or R, V, S<0> + "
                 "R; a partial sum is reduced first");
 };
+template <class X, class Table>
+struct position_layouts {
+  static_assert(over_mesh(layouts::positioned, X::as, Table::as).allowed(),
+                "mpx::layer requires positions to be added to all tokens of a sequence: I + I, S<1> + S<0>, or R, V + R");
+};
 template <class A, class B>
 struct sum_layouts {
   static_assert(over_mesh(layouts::sum, A::as, B::as).allowed(),
@@ -92,7 +97,7 @@ constexpr auto view_over(T* y) {
 /// Shapes  x: n elements on each rank
 template <class C, view X>
 auto all_reduce(C const& c, X x, std::size_t n) {
-  static_cast<void>(sizeof(detail::reducible<lies_t<X::mesh_layout>>));
+  static_cast<void>(sizeof(detail::reducible<laid_out_t<X::mesh_layout>>));
   require_same_memory<C, X>();
   if constexpr (C::tensor_ranks > 1) c.ranks.all_reduce(x.data, n);
   return view_over<over_axis(mesh_axis::tensor, layouts::all_reduce, X::mesh_layout), X::where>(x.data);
@@ -101,7 +106,7 @@ auto all_reduce(C const& c, X x, std::size_t n) {
 /// I -> R: the same value, of which each rank uses its part. Backward is `all_reduce`.
 template <view X>
 auto replicate(X x) {
-  static_cast<void>(sizeof(detail::replicable<lies_t<X::mesh_layout>>));
+  static_cast<void>(sizeof(detail::replicable<laid_out_t<X::mesh_layout>>));
   return view_over<over_axis(mesh_axis::tensor, layouts::replicate, X::mesh_layout), X::where>(x.data);
 }
 
@@ -117,7 +122,7 @@ struct dense_sizes {
 /// Shapes  x: [rows, in], w: [out, in], y: [rows, out]
 template <class C, class T, view X, view W>
 auto multiply(C const& c, T* y, X x, W w, dense_sizes s) {
-  static_cast<void>(sizeof(detail::linear_layouts<lies_t<X::mesh_layout>, lies_t<W::mesh_layout>>));
+  static_cast<void>(sizeof(detail::linear_layouts<laid_out_t<X::mesh_layout>, laid_out_t<W::mesh_layout>>));
   require_same_memory<C, X, W>();
   T const* const no_bias = nullptr;
   c.machine.template gemm<T>({.m = s.rows, .n = s.out, .k = s.in, .transpose_b = true}, x.data, w.data, y, no_bias);
@@ -128,8 +133,8 @@ auto multiply(C const& c, T* y, X x, W w, dense_sizes s) {
 template <class C, class T, view X, view W, view B>
 auto multiply(C const& c, T* y, X x, W w, B b, dense_sizes s) {
   constexpr layout product = over_mesh(layouts::linear, X::mesh_layout, W::mesh_layout);
-  static_cast<void>(sizeof(detail::linear_layouts<lies_t<X::mesh_layout>, lies_t<W::mesh_layout>>));
-  static_cast<void>(sizeof(detail::bias_layouts<lies_t<product>, lies_t<B::mesh_layout>>));
+  static_cast<void>(sizeof(detail::linear_layouts<laid_out_t<X::mesh_layout>, laid_out_t<W::mesh_layout>>));
+  static_cast<void>(sizeof(detail::bias_layouts<laid_out_t<product>, laid_out_t<B::mesh_layout>>));
   require_same_memory<C, X, W, B>();
   c.machine.template gemm<T>({.m = s.rows, .n = s.out, .k = s.in, .transpose_b = true}, x.data, w.data, y, b.data);
   return view_over<over_mesh(layouts::biased, product, B::mesh_layout), X::where>(y);
@@ -146,7 +151,7 @@ template <class C, class T, view X, view W, view B>
 auto multiply_reduced(C const& c, T* y, X x, W w, B b, dense_sizes s) {
   constexpr layout reduced = over_axis(mesh_axis::tensor, layouts::all_reduce,
                                        over_mesh(layouts::linear, X::mesh_layout, W::mesh_layout));
-  static_cast<void>(sizeof(detail::bias_layouts<lies_t<reduced>, lies_t<B::mesh_layout>>));
+  static_cast<void>(sizeof(detail::bias_layouts<laid_out_t<reduced>, laid_out_t<B::mesh_layout>>));
   if constexpr (C::tensor_ranks == 1) {
     require_same_memory<C, X, W, B>();
     c.machine.template gemm<T>({.m = s.rows, .n = s.out, .k = s.in, .transpose_b = true}, x.data, w.data, y, b.data);
@@ -162,7 +167,7 @@ template <class C, view G, view DY, view X>
 void add_weight_gradient(C const& c, G dw, DY dy, X x, dense_sizes s) {
   using T = typename C::compute;
   static_cast<void>(sizeof(
-      detail::gradient_layouts<lies_t<over_mesh(layouts::weight_gradient, DY::mesh_layout, X::mesh_layout)>, lies_t<G::mesh_layout>>));
+      detail::gradient_layouts<laid_out_t<over_mesh(layouts::weight_gradient, DY::mesh_layout, X::mesh_layout)>, laid_out_t<G::mesh_layout>>));
   require_same_memory<C, G, DY, X>();
   T const* const no_bias = nullptr;
   c.machine.template gemm<T>({.m = s.out, .n = s.in, .k = s.rows, .transpose_a = true, .accumulate = true}, dy.data,
@@ -172,7 +177,7 @@ void add_weight_gradient(C const& c, G dw, DY dy, X x, dense_sizes s) {
 /// Where the gradient of a vector that stands in each row is added up, if the layouts say so.
 template <view G, view DY>
 auto* row_sum_into(G gradient, DY) {
-  static_cast<void>(sizeof(detail::gradient_layouts<lies_t<over_mesh(layouts::row_sum, DY::mesh_layout)>, lies_t<G::mesh_layout>>));
+  static_cast<void>(sizeof(detail::gradient_layouts<laid_out_t<over_mesh(layouts::row_sum, DY::mesh_layout)>, laid_out_t<G::mesh_layout>>));
   return gradient.data;
 }
 
@@ -187,7 +192,7 @@ void add_row_sum(C const& c, G db, DY dy, std::size_t rows, std::size_t width) {
 template <class C, class T, view DY, view W>
 auto multiply_back(C const& c, T* dx, DY dy, W w, dense_sizes s) {
   constexpr layout given = over_mesh(layouts::input_gradient, DY::mesh_layout, W::mesh_layout);
-  static_cast<void>(sizeof(detail::linear_layouts<lies_t<gradient_layout(given)>, lies_t<W::mesh_layout>>));
+  static_cast<void>(sizeof(detail::linear_layouts<laid_out_t<gradient_layout(given)>, laid_out_t<W::mesh_layout>>));
   require_same_memory<C, DY, W>();
   T const* const no_bias = nullptr;
   c.machine.template gemm<T>({.m = s.rows, .n = s.in, .k = s.out}, dy.data, w.data, dx, no_bias);
@@ -198,7 +203,7 @@ auto multiply_back(C const& c, T* dx, DY dy, W w, dense_sizes s) {
 /// f, element by element, is not linear.
 template <class C, class T, view X>
 auto function_of(C const&, T* y, X) {
-  static_cast<void>(sizeof(detail::function_layout<lies_t<X::mesh_layout>>));
+  static_cast<void>(sizeof(detail::function_layout<laid_out_t<X::mesh_layout>>));
   require_same_memory<C, X>();
   return view_over<over_mesh(layouts::function, X::mesh_layout), X::where>(y);
 }
@@ -206,7 +211,7 @@ auto function_of(C const&, T* y, X) {
 /// A product with another factor, element by element: a gradient that passes back through a function of x.
 template <class C, class T, view X, view B>
 auto product_of(C const&, T* y, X, B) {
-  static_cast<void>(sizeof(detail::product_layouts<lies_t<X::mesh_layout>, lies_t<B::mesh_layout>>));
+  static_cast<void>(sizeof(detail::product_layouts<laid_out_t<X::mesh_layout>, laid_out_t<B::mesh_layout>>));
   require_same_memory<C, X, B>();
   return view_over<over_mesh(layouts::product, X::mesh_layout, B::mesh_layout), X::where>(y);
 }
@@ -214,7 +219,7 @@ auto product_of(C const&, T* y, X, B) {
 /// A function of whole rows and a vector.
 template <class C, class T, view X, view W>
 auto rows_of(C const&, T* y, X, W) {
-  static_cast<void>(sizeof(detail::row_layouts<lies_t<X::mesh_layout>, lies_t<W::mesh_layout>>));
+  static_cast<void>(sizeof(detail::row_layouts<laid_out_t<X::mesh_layout>, laid_out_t<W::mesh_layout>>));
   require_same_memory<C, X, W>();
   return view_over<over_mesh(layouts::rowwise, X::mesh_layout, W::mesh_layout), X::where>(y);
 }
@@ -229,8 +234,8 @@ auto scaled_of(C const&, T* y, X) {
 /// Attention of heads of q and of k and v, which lie alike.
 template <class C, class T, view Q, view KV>
 auto attended_of(C const&, T* o, Q, KV) {
-  static_cast<void>(sizeof(detail::head_layouts<lies_t<Q::mesh_layout>>));
-  static_cast<void>(sizeof(detail::sum_layouts<lies_t<Q::mesh_layout>, lies_t<KV::mesh_layout>>));
+  static_cast<void>(sizeof(detail::head_layouts<laid_out_t<Q::mesh_layout>>));
+  static_cast<void>(sizeof(detail::sum_layouts<laid_out_t<Q::mesh_layout>, laid_out_t<KV::mesh_layout>>));
   require_same_memory<C, Q, KV>();
   return view_over<over_mesh(layouts::heads, Q::mesh_layout), Q::where>(o);
 }
@@ -239,7 +244,7 @@ auto attended_of(C const&, T* o, Q, KV) {
 /// Shapes  y, x: n elements on each rank
 template <class C, view Y, view X>
 auto add(C const& c, Y y, X x, std::size_t n) {
-  static_cast<void>(sizeof(detail::sum_layouts<lies_t<Y::mesh_layout>, lies_t<X::mesh_layout>>));
+  static_cast<void>(sizeof(detail::sum_layouts<laid_out_t<Y::mesh_layout>, laid_out_t<X::mesh_layout>>));
   require_same_memory<C, Y, X>();
   c.machine.template add<typename C::compute>(y.data, x.data, n);
   return view_over<over_mesh(layouts::sum, Y::mesh_layout, X::mesh_layout), Y::where>(y.data);
@@ -249,7 +254,7 @@ auto add(C const& c, Y y, X x, std::size_t n) {
 template <class C, class T, view Table>
 auto look_up_of(C const&, T* y, Table) {
   constexpr layout ids = activation_layout(spread::invariant);
-  static_cast<void>(sizeof(detail::lookup_layouts<lies_t<ids>, lies_t<Table::mesh_layout>>));
+  static_cast<void>(sizeof(detail::lookup_layouts<laid_out_t<ids>, laid_out_t<Table::mesh_layout>>));
   require_same_memory<C, Table>();
   return view_over<over_mesh(layouts::lookup, ids, Table::mesh_layout), Table::where>(y);
 }
@@ -259,7 +264,7 @@ template <view Heads, view Table>
 auto* score_bias_of(Heads, Table table) {
   constexpr layout ids = activation_layout(spread::invariant);
   static_cast<void>(sizeof(
-      detail::sum_layouts<lies_t<Heads::mesh_layout>, lies_t<over_mesh(layouts::lookup, ids, Table::mesh_layout)>>));
+      detail::sum_layouts<laid_out_t<Heads::mesh_layout>, laid_out_t<over_mesh(layouts::lookup, ids, Table::mesh_layout)>>));
   return table.data;
 }
 
@@ -268,14 +273,14 @@ template <view G, view DY>
 auto* look_up_into(G gradient, DY) {
   constexpr layout ids = activation_layout(spread::invariant);
   static_cast<void>(sizeof(
-      detail::gradient_layouts<lies_t<over_mesh(layouts::lookup_gradient, ids, DY::mesh_layout)>, lies_t<G::mesh_layout>>));
+      detail::gradient_layouts<laid_out_t<over_mesh(layouts::lookup_gradient, ids, DY::mesh_layout)>, laid_out_t<G::mesh_layout>>));
   return gradient.data;
 }
 
 /// A sum over all rows of a loss, whose parts on data ranks and stages are yet to be added.
 template <class C, view Logits>
 auto loss_of(C const& c, Logits) {
-  static_cast<void>(sizeof(detail::loss_layouts<lies_t<Logits::mesh_layout>>));
+  static_cast<void>(sizeof(detail::loss_layouts<laid_out_t<Logits::mesh_layout>>));
   require_same_memory<C, Logits>();
   return view_over<over_mesh(layouts::loss, Logits::mesh_layout), Logits::where>(c.loss);
 }

@@ -2,6 +2,7 @@
 /// How a layer is called, and what is asked of it before.
 #pragma once
 
+#include <algorithm>
 #include <cstddef>
 #include <type_traits>
 #include <utility>
@@ -36,12 +37,18 @@ struct backward_layout {
                 "partial sum is reduced first, and once");
 };
 
+template <class... S>
+constexpr bool whole_streams(message<S...>*) {
+  return ((S::over_tensor == spread::invariant) && ...);
+}
+
 /// Is everything about the layer whole on each tensor rank?
 template <class L>
 inline constexpr bool whole_on_each_rank = []<class... P>(boost::hana::tuple<P...>*) {
   return layout_of_message<typename L::takes> == activation_layout(spread::invariant) &&
          layout_of_message<typename L::gives> == activation_layout(spread::invariant) &&
-         ((P::over::spread_over_tensor == spread::invariant) && ...);
+         ((P::over::spread_over_tensor == spread::invariant) && ...) && whole_streams(static_cast<typename L::reads*>(nullptr)) &&
+         std::all_of(L::saves.begin(), L::saves.end(), [](tensor_extent const& t) { return t.over_tensor == spread::invariant; });
 }(static_cast<typename L::parameters*>(nullptr));
 
 template <class L>
@@ -89,15 +96,19 @@ struct returned {
 };
 
 template <class L, class C, bool Gives>
-struct forward_kept {};
+struct forward_kept;
 template <class L, class C>
 struct forward_kept<L, C, true>
-    : forward_layout<L, lies_t<returned<L, C>::forward::mesh_layout>, lies_t<output_view<L, C>::mesh_layout>> {};
+    : forward_layout<L, laid_out_t<returned<L, C>::forward::mesh_layout>, laid_out_t<output_view<L, C>::mesh_layout>> {};
+/// A loss returns its sum: whole on each tensor rank, a part of the sum over data ranks and stages.
+template <class L, class C>
+struct forward_kept<L, C, false> : forward_layout<L, laid_out_t<returned<L, C>::forward::mesh_layout>,
+                                                  laid_out<spread::invariant, spread::partial, spread::partial>> {};
 template <class L, class C, bool Takes>
 struct backward_kept {};
 template <class L, class C>
 struct backward_kept<L, C, true>
-    : backward_layout<L, lies_t<returned<L, C>::backward::mesh_layout>, lies_t<input_gradient_view<L, C>::mesh_layout>> {};
+    : backward_layout<L, laid_out_t<returned<L, C>::backward::mesh_layout>, laid_out_t<input_gradient_view<L, C>::mesh_layout>> {};
 
 /// Asks a layer, or each one that it is composed of, in the body of the class.
 template <class L, class C>

@@ -8,6 +8,17 @@
 
 namespace mpx {
 
+namespace detail {
+
+template <class Table>
+struct table_layout {
+  static_assert(std::is_same_v<Table, sharded_outputs>,
+                "mpx::token_embedding requires its table to be mpx::sharded_outputs: each tensor rank has a slice of the "
+                "vocabulary");
+};
+
+}  // namespace detail
+
 /// y = table[id] * sqrt(C) when `Scaled`, else table[id]. The table may be another one's (tied_parameter); each tensor
 /// rank holds a slice of the vocabulary.
 /// Shapes  ids: [B, T] from the feed, y: [B, T, C], table: [V, C]
@@ -26,6 +37,7 @@ struct token_embedding : layer_defaults {
   using feeds = message<feed<Feed, Axis, V>>;
   using parameters = boost::hana::tuple<Table>;
   static constexpr std::array<tensor_extent, 1> forward_sums{summed_over_ranks(Axis, C)};
+  using checked = decltype(verdict_on<detail::table_layout<typename Table::over>>());
 };
 
 /// y[t] = x[t] + table[t], the table trained.

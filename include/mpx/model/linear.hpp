@@ -77,7 +77,7 @@ namespace detail {
 
 template <class Weight, class Wanted>
 struct head_layout {
-  static_assert(Weight::spread_over_tensor == Wanted::spread_over_tensor,
+  static_assert(std::is_same_v<Weight, Wanted>,
                 "mpx::language_head requires its weight to lie as its split says: mpx::sharded_outputs, or whole where the "
                 "head is mpx::whole");
 };

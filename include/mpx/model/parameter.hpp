@@ -4,6 +4,7 @@
 
 #include <cstddef>
 
+#include <mpx/core/diagnostic.hpp>
 #include <mpx/core/fixed_string.hpp>
 #include <mpx/core/layout.hpp>
 #include <mpx/core/shape.hpp>
@@ -65,8 +66,11 @@ struct smaller_first : Init {
 
 /// How a parameter lies over the tensor ranks: sharded_0 divides dimension 0 (outputs, vocabulary), sharded_1 dimension
 /// 1 (inputs). A dimension of several equal parts, such as q, k and v, is divided part by part.
+/// Errors  compile time: another spread, which would leave a gradient that nobody reduces
 template <spread Spread = spread::invariant, std::size_t Parts = 1>
 struct over_tensor {
+  static_assert(Spread == spread::invariant || sharded(Spread),
+                "mpx::over_tensor requires its spread to be invariant, sharded_0 or sharded_1");
   static constexpr spread spread_over_tensor = Spread;
   static constexpr std::size_t parts = Parts;
 };
@@ -75,6 +79,16 @@ struct over_tensor {
 using sharded_outputs = over_tensor<spread::sharded_0>;
 /// Each tensor rank has a slice of the inputs.
 using sharded_inputs = over_tensor<spread::sharded_1>;
+
+namespace detail {
+
+template <class Shape, class Over>
+struct sharded_dimension {
+  static_assert(Over::spread_over_tensor != spread::sharded_1 || Shape::rank >= 2,
+                "mpx::parameter requires a dimension that is divided to exist: a vector has outputs alone");
+};
+
+}  // namespace detail
 
 /// A tensor that training changes. Its layout says how its gradient is reduced, how its norm is taken, and which slice
 /// of a checkpoint a rank reads: none of these is said anywhere else.
@@ -86,6 +100,7 @@ struct parameter {
   using init = Init;
   using over = Over;
   using tied_to = name<"">;
+  using checked = decltype(verdict_on<detail::sharded_dimension<Shape, Over>>());
 };
 
 /// A parameter with the values of another one, named in full; their gradients are summed wherever the two live.

@@ -16,6 +16,9 @@ namespace mpx {
 template <fixed_string Name, std::size_t Width, axis Axis = axis::target, spread OverTensor = spread::invariant,
           std::size_t Parts = 1>
 struct stream {
+  static_assert(OverTensor == spread::invariant || OverTensor == spread::sharded_1,
+                "mpx::stream requires its spread over tensor ranks to be invariant or sharded_1: a partial sum is reduced "
+                "before it leaves its layer");
   using label = name<Name>;
   static constexpr std::size_t width = Width;
   static constexpr axis on = Axis;

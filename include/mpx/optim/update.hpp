@@ -39,7 +39,7 @@ struct square_sums {
 template <class Machine, class A, view Gradient>
 void add_squares(Machine& machine, square_sums<A>& sums, Gradient gradient, std::size_t n) {
   constexpr layout counted = over_mesh(layouts::squares, Gradient::mesh_layout);
-  static_cast<void>(sizeof(detail::whole_squares<lies_t<Gradient::mesh_layout>>));
+  static_cast<void>(sizeof(detail::whole_squares<laid_out_t<Gradient::mesh_layout>>));
   A const sum = machine.sum_of_squares(gradient.data, n);
   (counted.tensor == spread::partial ? sums.slices : sums.copies) += sum;
 }
@@ -49,7 +49,7 @@ void add_squares(Machine& machine, square_sums<A>& sums, Gradient gradient, std:
 template <class Optimizer, class Machine, view Master, view Weights, view Gradient, class A, std::size_t States, class Bound>
 void update_parameter(Machine& machine, typename Optimizer::constants const& constants, Master master, Weights weights,
                       Gradient gradient, std::array<A*, States> const& states, std::size_t n, A factor, Bound bound) noexcept {
-  static_cast<void>(sizeof(detail::reduced_gradient<lies_t<Master::mesh_layout>, lies_t<Gradient::mesh_layout>>));
+  static_cast<void>(sizeof(detail::reduced_gradient<laid_out_t<Master::mesh_layout>, laid_out_t<Gradient::mesh_layout>>));
   machine.template update<Optimizer>(constants, master.data, weights.data, gradient.data, states, n, factor, bound);
 }
 

@@ -41,6 +41,14 @@ constexpr std::size_t first_uneven(std::array<tensor_extent, N> const& list, std
   return 0;
 }
 
+/// Columns of a part of the stream that a message carries, if the ranks cannot share them.
+template <class Message>
+constexpr std::size_t uneven_stream(std::size_t ranks) {
+  using stream = only_stream_t<Message>;
+  if constexpr (std::is_void_v<stream>) return 0;
+  else return sharded(stream::over_tensor) && stream::width / stream::parts % ranks != 0 ? stream::width / stream::parts : 0;
+}
+
 /// Elements along a parameter's sharded dimension, of one of its parts.
 template <class Parameter>
 constexpr std::size_t sharded_extent() {
@@ -71,12 +79,14 @@ constexpr indivisible find_indivisible(std::size_t ranks) {
   } else {
     if constexpr (requires { L::heads; })
       if (L::heads % ranks != 0) return {divided::heads, L::heads};
-    std::size_t size = [ranks]<class... P>(boost::hana::tuple<P...>*) {
+    std::size_t size = []<class... P>(boost::hana::tuple<P...>*, [[maybe_unused]] std::size_t among) {
       std::size_t first = 0;
-      static_cast<void>(((sharded_extent<P>() % ranks != 0 && (first = sharded_extent<P>(), true)) || ...));
-      return first + 0 * ranks;
-    }(static_cast<typename L::parameters*>(nullptr));
+      static_cast<void>(((sharded_extent<P>() % among != 0 && (first = sharded_extent<P>(), true)) || ...));
+      return first;
+    }(static_cast<typename L::parameters*>(nullptr), ranks);
     if (size == 0) size = first_uneven(L::saves, ranks);
+    if (size == 0) size = uneven_stream<typename L::takes>(ranks);
+    if (size == 0) size = uneven_stream<typename L::gives>(ranks);
     if (size == 0) return {};
     constexpr bool ids = requires { L::vocabulary; } || std::is_same_v<typename row_label<L>::type, name<"head">>;
     return {ids ? divided::vocabulary : divided::columns, size};
@@ -108,7 +118,7 @@ struct ranks_share_evenly {
   static constexpr bool holds = !first.what.exists();
   static constexpr std::size_t row = [] {
     std::size_t r = 0;
-    while (r < layers_v<Model, Recipe>.size() && layers_v<Model, Recipe>[r].segment != first.segment) ++r;
+    while (r < layers_v<Model, Recipe>.size() && (holds || layers_v<Model, Recipe>[r].segment != first.segment)) ++r;
     return r;
   }();
   using verdict = evenly_shared<first.what.what, layer_named_t<Model, Recipe, row>, to_be_shared<first.what.size>,

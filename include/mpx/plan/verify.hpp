@@ -24,6 +24,8 @@ template <class Name> struct parameter_named {};
 template <std::size_t Width> struct wanted_width {};
 template <std::size_t N> struct wanted_tokens {};
 template <std::size_t Width> struct produced_width {};  ///< 0: nobody writes it
+template <spread OverTensor> struct wanted_spread {};
+template <spread OverTensor> struct produced_spread {};
 template <std::size_t N> struct given_microbatches {};
 template <std::size_t N> struct needed_microbatches {};
 template <int Stage> struct at_stage {};
@@ -61,7 +63,7 @@ template <class Model, class Recipe>
 inline constexpr auto ties_v = find_ties<Model, count_ties<Model>()>(layers_v<Model, Recipe>);
 
 // --- streams ---------------------------------------------------------------------------------------------------------
-template <class Layer, class Stream, class Wanted, class Produced, bool Unread>
+template <class Layer, class Stream, class Wanted, class Produced, class WantedSpread, class ProducedSpread, bool Unread>
 struct stream_link {
   static_assert(Unread,
                 "mpx::sequential requires each stream that a layer reads to be written before it with the same shape "
@@ -75,7 +77,8 @@ struct streams_meet {
   static constexpr std::string_view text() { return broken.unread ? broken.produced.label : broken.wanted.label; }
   using verdict =
       stream_link<layer_named_t<Model, Recipe, broken.layer>, stream_named<typename named<streams_meet>::type>,
-                  wanted_width<broken.wanted.width>, produced_width<broken.produced.width>, broken.unread>;
+                  wanted_width<broken.wanted.width>, produced_width<broken.produced.width>,
+                  wanted_spread<broken.wanted.over_tensor>, produced_spread<broken.produced.over_tensor>, broken.unread>;
 };
 
 // --- the loss, and what the tables hold ------------------------------------------------------------------------------

@@ -32,6 +32,7 @@ template <class State>
 class device_gradients {
  public:
   using state = State;
+  device_gradients(device_gradients&&) = default;  // and no copies: what is reduced is given away
   [[nodiscard]] std::size_t device() const { return device_; }
 
  private:

@@ -79,7 +79,7 @@ class replica {
   }
 
   /// Gradients become the sum over the data ranks, which are `ranks_of_device`.
-  [[nodiscard]] device_gradients<summed_over_data> sum_over_data_ranks(device_gradients<from_backward> of,
+  [[nodiscard]] device_gradients<summed_over_data> sum_over_data_ranks(device_gradients<from_backward>&& of,
                                                                        [[maybe_unused]] group& ranks_of_device) {
     if constexpr (plan.mesh.data > 1)
       each_stage_of(of.device(), [&](auto& stage) {
@@ -92,14 +92,14 @@ class replica {
   }
 
   /// Gradients of tied parameters become the sum over all who share them.
-  [[nodiscard]] device_gradients<summed_over_mesh> sum_over_stages(device_gradients<summed_over_data> of) {
+  [[nodiscard]] device_gradients<summed_over_mesh> sum_over_stages(device_gradients<summed_over_data>&& of) {
     for (auto& t : ties_) t.sum_gradients(of.device());
     return device_gradients<summed_over_mesh>(of.device());
   }
 
   /// Squares of each layer's gradients.
   template <class State>
-  void add_squares_of(device_gradients<State> of, std::span<square_sums<accumulate>> squares) {
+  void add_squares_of(device_gradients<State> const& of, std::span<square_sums<accumulate>> squares) {
     each_stage_of(of.device(), [&](auto& stage) {
       for (std::size_t r = stage.info().first; r < stage.info().end; ++r) squares[r] = {};
       stage.template each_typed_parameter<State>([&](auto const& p) {
@@ -110,7 +110,7 @@ class replica {
   }
 
   template <class State>
-  void update(device_gradients<State> of, job<Recipe> const& asked, update_decision const& decision) noexcept {
+  void update(device_gradients<State> const& of, job<Recipe> const& asked, update_decision const& decision) noexcept {
     constexpr std::size_t count = static_cast<std::size_t>(Recipe::optimizer::states);
     each_stage_of(of.device(), [&](auto& stage) {
       stage.template each_typed_parameter<State>([&](auto const& p) {
