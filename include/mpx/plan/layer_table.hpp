@@ -18,7 +18,7 @@ template <class Recipe>
 inline constexpr std::size_t bytes_per_parameter = [] {
   constexpr element_sizes sizes = sizes_of<typename Recipe::precision>;
   std::size_t const copy = has_master_copy<typename Recipe::precision> ? sizes.compute : 0;
-  std::size_t const waiting = Recipe::gradient_sum::waiting_sums(Recipe::schedule::microbatches);
+  std::size_t const waiting = waiting_sums<typename Recipe::gradient_sum>(Recipe::schedule::microbatches);
   return copy + sizes.accumulate * (2 + waiting + static_cast<std::size_t>(Recipe::optimizer::states));
 }();
 

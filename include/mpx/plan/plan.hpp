@@ -146,7 +146,7 @@ constexpr auto make_plan() {
   out.actions = make_actions<typename Recipe::schedule, D>(device_of_stage, channel_depth, forward_cost, backward_cost);
 
   memory_sizes const sizes{Recipe::capacity, out.elements, has_master_copy<typename Recipe::precision>,
-                           static_cast<std::size_t>(Recipe::optimizer::states), Recipe::gradient_sum::waiting_sums(M)};
+                           static_cast<std::size_t>(Recipe::optimizer::states), waiting_sums<typename Recipe::gradient_sum>(M)};
   for (std::size_t s = 0; s < S; ++s) {
     out.stages[s].slots = out.actions.slots[s];
     lay_out_stage(out.stages[s], out.places, layers, out.routes, s > 0 ? out.links[s - 1] : link_info{}, out.links[s], s + 1 < S,

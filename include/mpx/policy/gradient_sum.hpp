@@ -11,8 +11,6 @@ namespace mpx {
 /// Another number of data ranks adds in other groups, and so rounds otherwise.
 struct sum_in_order {
   static constexpr bool sums_in_a_tree = false;
-  /// Sums that wait while the next microbatch is added up, beside the one under way.
-  static constexpr std::size_t waiting_sums(std::size_t) { return 0; }
 };
 
 /// In pairs, pairs of pairs and so on, by the index of the microbatch in the whole batch: the parameters are the same bits
@@ -20,9 +18,12 @@ struct sum_in_order {
 /// of a rank's microbatches, which must be a power of two.
 struct canonical_sum {
   static constexpr bool sums_in_a_tree = true;
-  static constexpr std::size_t waiting_sums(std::size_t microbatches) {
-    return static_cast<std::size_t>(std::bit_width(microbatches)) - 1;
-  }
 };
+
+/// Copies of the gradients that wait while the next microbatch is added up, beside the one under way.
+template <class GradientSum>
+[[nodiscard]] constexpr std::size_t waiting_sums(std::size_t microbatches) {
+  return GradientSum::sums_in_a_tree ? static_cast<std::size_t>(std::bit_width(microbatches)) - 1 : 0;
+}
 
 }  // namespace mpx
