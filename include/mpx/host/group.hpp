@@ -150,6 +150,7 @@ class group {
     std::scoped_lock const lock(mutex_);
     aborted_ = false;
     arrived_ = 0;
+    std::fill(here_.begin(), here_.end(), char{0});
     std::fill(parts_.begin(), parts_.end(), nullptr);
   }
 
@@ -203,8 +204,10 @@ class group {
 
   void meet(std::unique_lock<std::mutex>& lock, int rank, char const* what) {
     if (aborted_) throw aborted(name_);
+    here_[static_cast<std::size_t>(rank)] = 1;
     if (++arrived_ == counts_.size()) {
       arrived_ = 0;
+      std::fill(here_.begin(), here_.end(), char{0});
       ++meetings_;
       all_arrived_.notify_all();
       return;
@@ -216,7 +219,9 @@ class group {
     if (aborted_) throw aborted(name_);
     if (!in_time) {
       auto const waited = std::chrono::duration_cast<std::chrono::milliseconds>(deadline_).count();
-      auto const there = std::to_string(arrived_--) + " of " + std::to_string(counts_.size());
+      std::string there = std::to_string(arrived_--) + " of " + std::to_string(counts_.size()) + ", without rank";
+      for (std::size_t r = 0; r < here_.size(); ++r)
+        if (!here_[r]) there += ' ' + std::to_string(r);
       throw error({.what = std::string(what) + ": rank " + std::to_string(rank) + " waits past the deadline",
                    .where = name_,
                    .expected = "all ranks within " + std::to_string(waited) + " ms",
@@ -233,6 +238,7 @@ class group {
   std::mutex mutex_;
   std::condition_variable all_arrived_;
   std::size_t arrived_ = 0;
+  std::vector<char> here_ = std::vector<char>(counts_.size());  ///< who of the ranks has arrived
   std::uint64_t meetings_ = 0;
   bool aborted_ = false;
 };
