@@ -43,6 +43,7 @@ void counts_what_is_planned() {
     CHECK((tensor > 0) == (plan.mesh.tensor > 1));
     CHECK((data > 0) == (plan.mesh.data > 1));
   }
+  devices.each_stage([&](auto& stage) { CHECK(stage.scratch().high_water() == stage.info().scratch.size); });
   devices.each_replica([&](auto& replica) {
     for (std::size_t link = 0; link + 1 < plan.stage_count; ++link) {
       std::size_t forward = 0, backward = 0;
@@ -68,6 +69,34 @@ TEST_CASE("on two data ranks the pipeline's cut and schedule change no bit, tied
   auto const one = trained<test::mesh_gpt2, mesh<2, 1, 1>, eager<4>, mpx::f32_only>();
   CHECK(test::same_bytes(one, trained<test::mesh_gpt2, mesh<2, 2, 1>, eager<4>, mpx::f32_only>()));
   CHECK(test::same_bytes(one, trained<test::mesh_gpt2, mesh<2, 3, 1>, late<4>, mpx::f32_only>()));
+}
+
+TEST_CASE("after training, every rank holds its slice of the same parameters", "[mesh][bits]") {
+  mpx::trainer<test::mesh_gpt2, test::mesh_recipe<mesh<2, 2, 2>, mpx::bf16_mixed, eager<4>, mpx::adam>> trainer{
+      {.lr = {.peak = 1e-2f}, .dropout = 0.2f}};
+  auto const first = test::all_parameters(trainer);
+  for (int step = 0; step < 6; ++step) trainer.step(test::mesh_batch(step));
+  CHECK_FALSE(test::same_bytes(first, test::all_parameters(trainer)));
+  std::vector<std::vector<float>> whole;
+  trainer.each_parameter([&](std::string const& name, auto const&) { whole.push_back(trainer.parameter(name)); });
+  for (std::size_t d = 0; d < 2; ++d)
+    for (std::size_t t = 0; t < 2; ++t) {
+      CAPTURE(d, t);
+      std::size_t k = 0, wrong = 0;
+      trainer.devices().at(d, t).each_stage([&](auto& stage) {
+        stage.each_parameter([&](auto const& p) {
+          auto const& values = whole[k++];
+          for (std::size_t i = 0; i < p.info->count; ++i) wrong += p.master[i] != values[p.info->whole_index(i, t)];
+        });
+      });
+      CHECK(k == whole.size());
+      CHECK(wrong == 0);
+    }
+}
+
+TEST_CASE("a mesh answers as one device does, with fewer sequences than microbatches too", "[mesh][answers]") {
+  test::answers_as_one_device_does<test::mesh_gpt2>();
+  test::answers_as_one_device_does<test::mesh_seq2seq>();
 }
 
 TEST_CASE("two runs of one mesh give the same bits", "[mesh][bits]") {
