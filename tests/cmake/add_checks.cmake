@@ -3,7 +3,7 @@ set(checks ${PROJECT_SOURCE_DIR}/tests/cmake)
 set(include_dirs "$<REMOVE_DUPLICATES:$<TARGET_PROPERTY:mpx_test,INTERFACE_INCLUDE_DIRECTORIES>>")
 set(compiler_arguments "-DCOMPILER=${CMAKE_CXX_COMPILER}" "-DINCLUDE_DIRS=${include_dirs}")
 find_program(MPX_CLANG clang++-19 DOC "A second compiler for the compile_fail tests")
-find_program(MPX_NVCC nvcc HINTS /usr/local/cuda/bin DOC "Compiles the umbrella header as CUDA source")
+find_program(MPX_NVCC nvcc HINTS /usr/local/cuda/bin DOC "Another one, for CUDA source")
 mark_as_advanced(MPX_CLANG MPX_NVCC)
 
 # mpx_add_script_test(<name> <script> <labels> [<argument>...]): a CTest that runs tests/cmake/<script>.cmake.
@@ -39,6 +39,10 @@ function(mpx_add_compile_fail_checks)
     if(MPX_CLANG AND NOT MPX_CLANG STREQUAL CMAKE_CXX_COMPILER)
       mpx_add_script_test(compile_fail_clang.${name} check_compile_fail compile
         -DCOMPILER=${MPX_CLANG} "-DINCLUDE_DIRS=${include_dirs}" -DSOURCE=${source})
+    endif()
+    if(MPX_NVCC)
+      mpx_add_script_test(compile_fail_nvcc.${name} check_compile_fail compile
+        -DCOMPILER=${MPX_NVCC} "-DINCLUDE_DIRS=${include_dirs}" -DSOURCE=${source})
     endif()
   endforeach()
   mpx_add_script_test(architecture.compile_fail_check_rejects_violations check_compile_fail_rejects text
@@ -77,7 +81,7 @@ function(mpx_add_nvcc_check)
   endif()
   foreach(source IN ITEMS include/mpx/mpx.hpp examples/overview.cpp)
     get_filename_component(name ${source} NAME_WE)
-    mpx_add_script_test(nvcc.${name} check_nvcc "compile;slow" -DNVCC=${MPX_NVCC} "-DINCLUDE_DIRS=${include_dirs}"
+    mpx_add_script_test(nvcc.${name} check_nvcc "compile;slow" -DCOMPILER=${MPX_NVCC} "-DINCLUDE_DIRS=${include_dirs}"
       -DSOURCE=${PROJECT_SOURCE_DIR}/${source} -DSCRATCH=${CMAKE_CURRENT_BINARY_DIR}/nvcc/${name})
   endforeach()
 endfunction()

@@ -1,5 +1,5 @@
 // Its next() does not say whether the step was finite.
-// error: a loss scaling policy offers a trivially copyable `state`, `state initial\(\) const`, .*`float scale\(state const&\) const` and .*`state next\(state const&, bool finite\) const`
+// error: a loss scaling policy offers a copyable `state`, `state initial\(\) const`, `float scale\(state const&\) const` and `state next\(state const&, bool\) const`
 // fact: growing
 #include <mpx/policy/recipe.hpp>
 

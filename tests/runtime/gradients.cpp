@@ -15,21 +15,21 @@ constexpr mpx::layout reduced = State::layout_of(mpx::gradient_layout(mpx::param
 
 /// Has a gradient been reduced as far as this, over tensor ranks, data ranks and stages?
 template <class State, mpx::spread OverTensor>
-constexpr bool lies(mpx::spread tensor, mpx::spread data, mpx::spread pipeline) {
+constexpr bool reduced_to(mpx::spread tensor, mpx::spread data, mpx::spread pipeline) {
   return reduced<State, OverTensor> == mpx::layout{tensor, data, pipeline};
 }
 
 }  // namespace
 
 // Backward leaves a part over data ranks, and over the stages that share a tied table; each state sums one axis.
-static_assert(laid_out<mpx::from_backward, invariant>(invariant, partial, partial));
-static_assert(laid_out<mpx::summed_over_data, invariant>(invariant, invariant, partial));
-static_assert(laid_out<mpx::summed_over_mesh, invariant>(invariant, invariant, invariant));
+static_assert(reduced_to<mpx::from_backward, invariant>(invariant, partial, partial));
+static_assert(reduced_to<mpx::summed_over_data, invariant>(invariant, invariant, partial));
+static_assert(reduced_to<mpx::summed_over_mesh, invariant>(invariant, invariant, invariant));
 // A slice stays one: tensor ranks never sum it.
-static_assert(laid_out<mpx::from_backward, sharded_0>(sharded_0, partial, partial));
-static_assert(laid_out<mpx::summed_over_data, sharded_1>(sharded_1, invariant, partial));
-static_assert(laid_out<mpx::summed_over_mesh, sharded_0>(sharded_0, invariant, invariant));
-static_assert(laid_out<mpx::summed_over_mesh, sharded_1>(sharded_1, invariant, invariant));
+static_assert(reduced_to<mpx::from_backward, sharded_0>(sharded_0, partial, partial));
+static_assert(reduced_to<mpx::summed_over_data, sharded_1>(sharded_1, invariant, partial));
+static_assert(reduced_to<mpx::summed_over_mesh, sharded_0>(sharded_0, invariant, invariant));
+static_assert(reduced_to<mpx::summed_over_mesh, sharded_1>(sharded_1, invariant, invariant));
 
 // Nobody but a replica makes one, and one state does not become another by itself.
 static_assert(!std::constructible_from<mpx::device_gradients<mpx::summed_over_mesh>, std::size_t>);

@@ -20,9 +20,8 @@ concept loss_scaling_policy =
       { policy.scale(state) } -> std::same_as<float>;
       { policy.next(state, true) } -> std::same_as<typename T::state>;
     } ||
-    unsatisfied<"a loss scaling policy offers a trivially copyable `state`, `state initial() const`, "
-                "`float scale(state const&) const` and `state next(state const&, bool finite) const`",
-                T>();
+    // On one line: nvcc quotes only the last one.
+    unsatisfied<"a loss scaling policy offers a copyable `state`, `state initial() const`, `float scale(state const&) const` and `state next(state const&, bool) const`", T>();
 
 /// The loss is not scaled. Right for f32 and, nearly always, for bf16.
 struct no_loss_scaling {
