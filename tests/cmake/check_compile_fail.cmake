@@ -1,15 +1,18 @@
 # cmake -DCOMPILER=<path> -DINCLUDE_DIRS=<list> -DSOURCE=<file> -P check_compile_fail.cmake
 # The source must not compile. Each `// error:` line of it, taken as a regular expression, must be met by the first
 # error that the compiler prints; each `// fact:` line anywhere in what it prints. That is at most 40 lines.
-# nvcc writes facts in a way of its own, as parameters and their values apart: it is held to the sentence and the lines.
+# nvcc writes facts in a way of its own, parameters and their values apart, and ` as ?: it is held to the sentence and the
+# lines.
 cmake_minimum_required(VERSION 3.24)
 include(${CMAKE_CURRENT_LIST_DIR}/compiler.cmake)
 include(${CMAKE_CURRENT_LIST_DIR}/text.cmake)
 
 if(COMPILER MATCHES "nvcc$")
   set(without_output -c -o /dev/null)
+  set(prints_facts FALSE)
 else()
   set(without_output -fsyntax-only)
+  set(prints_facts TRUE)
 endif()
 execute_process(COMMAND ${compile_command} ${without_output} ${SOURCE}
                 RESULT_VARIABLE status ERROR_VARIABLE said OUTPUT_VARIABLE said)
@@ -42,11 +45,14 @@ foreach(line IN LISTS source_lines)
   mpx_plain("${line}" line)
   if(line MATCHES "^// error: *(.+)$")
     set(pattern "${CMAKE_MATCH_1}")
+    if(NOT prints_facts)
+      string(REPLACE "`" "." pattern "${pattern}")
+    endif()
     math(EXPR error_count "${error_count} + 1")
     if(NOT first MATCHES "${pattern}")
       message(FATAL_ERROR "the first error does not say '${pattern}':\n${said}")
     endif()
-  elseif(line MATCHES "^// fact: *(.+)$" AND NOT COMPILER MATCHES "nvcc$")
+  elseif(prints_facts AND line MATCHES "^// fact: *(.+)$")
     set(pattern "${CMAKE_MATCH_1}")
     if(NOT flat MATCHES "${pattern}")
       message(FATAL_ERROR "the diagnostic does not say '${pattern}':\n${said}")

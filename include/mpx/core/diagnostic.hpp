@@ -14,7 +14,8 @@ namespace mpx {
 ///
 ///   template <class T> concept c = test<T> || unsatisfied<"T must ...", T>();
 ///
-/// The compiler quotes the sentence, and the concept can still be asked softly.
+/// The compiler quotes the sentence, and the concept can still be asked softly. nvcc quotes no more than the last line of a
+/// constraint: where it is to be read there, the call stands on one.
 template <fixed_string Sentence, class... Facts>
 consteval bool unsatisfied() {
   return false;

@@ -181,7 +181,7 @@ template <class Model, class Recipe, std::size_t Row>
 struct layer_text {
   static constexpr short_text text() {
     short_text out;
-    if (Row < layers_v<Model, Recipe>.size()) out.add(layers_v<Model, Recipe>[Row].name);
+    if constexpr (Row < layers_v<Model, Recipe>.size()) out.add(layers_v<Model, Recipe>[Row].name);
     return out;
   }
 };

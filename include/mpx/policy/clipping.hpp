@@ -26,9 +26,7 @@ concept clips_by_element = requires(T const policy, float gradient) {
 template <class T>
 concept clipping_policy =
     (clips_by_norm<T> && !clips_by_element<T>) || (clips_by_element<T> && !clips_by_norm<T>) ||
-    unsatisfied<"a clipping policy offers either `float scale(float norm) const`, the factor of all gradients, "
-                "or `float element(float gradient) const`, applied value by value",
-                T>();
+    unsatisfied<"a clipping policy offers either `float scale(float norm) const`, the factor of all gradients, or `float element(float gradient) const`, applied value by value", T>();
 
 /// Gradients pass unchanged.
 struct no_clipping {

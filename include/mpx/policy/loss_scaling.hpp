@@ -20,7 +20,6 @@ concept loss_scaling_policy =
       { policy.scale(state) } -> std::same_as<float>;
       { policy.next(state, true) } -> std::same_as<typename T::state>;
     } ||
-    // On one line: nvcc quotes only the last one.
     unsatisfied<"a loss scaling policy offers a copyable `state`, `state initial() const`, `float scale(state const&) const` and `state next(state const&, bool) const`", T>();
 
 /// The loss is not scaled. Right for f32 and, nearly always, for bf16.

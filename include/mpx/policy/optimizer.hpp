@@ -26,10 +26,7 @@ concept optimizer_policy =
       { policy.at(1L, 1.0f) } -> std::same_as<typename T::constants>;
       { T::updated(constants, 1.0f, 1.0f, state) } -> std::same_as<float>;
     } ||
-    unsatisfied<"an optimizer policy offers `static constexpr int states`, a type `constants`, "
-                "`constants at(long step, float rate) const` and "
-                "`template <class A> static A updated(constants const&, A weight, A gradient, A* state)`",
-                T>();
+    unsatisfied<"an optimizer policy offers `static constexpr int states`, a type `constants`, `constants at(long step, float rate) const` and `template <class A> static A updated(constants const&, A weight, A gradient, A* state)`", T>();
 
 /// An optimizer whose constants carry weight decay, which vectors (biases, norm weights: parameters of rank 1) may be
 /// exempt from: `bool decay_vectors` says whether they decay too, `without_decay` takes the decay out of the constants.

@@ -21,9 +21,7 @@ concept placement_policy =
     requires(std::array<layer_info, 2> const& layers) {
       { T::assign(layers) } -> std::same_as<std::array<device, 2>>;
     } ||
-    unsatisfied<"a placement policy offers, for any N, "
-                "`static constexpr std::array<device, N> assign(std::array<layer_info, N> const&)`",
-                T>();
+    unsatisfied<"a placement policy offers, for any N, `static constexpr std::array<device, N> assign(std::array<layer_info, N> const&)`", T>();
 
 /// All layers on one device.
 template <class Device = host<0>>

@@ -27,9 +27,7 @@ concept precision_policy =
       { T::label } -> std::convertible_to<std::string_view>;
       requires detail::computes_in<typename T::compute>;
     } ||
-    unsatisfied<"a precision policy offers `using compute = float`, `double`, `mpx::bf16` or `mpx::f16` and "
-                "`static constexpr std::string_view label`",
-                T>();
+    unsatisfied<"a precision policy offers `using compute = float`, `double`, `mpx::bf16` or `mpx::f16` and `static constexpr std::string_view label`", T>();
 
 /// Weights, activations and sums in f32.
 struct f32_only {

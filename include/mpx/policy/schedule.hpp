@@ -35,10 +35,7 @@ concept pipeline_schedule =
       { T::fewest_microbatches(stages) } -> std::convertible_to<std::size_t>;
       { T::tasks(stage, stages) } -> std::same_as<std::array<task, 2 * T::microbatches>>;
     } ||
-    unsatisfied<"a pipeline schedule offers `static constexpr std::size_t microbatches`, "
-                "`static constexpr std::size_t fewest_microbatches(int stages)` and "
-                "`static constexpr std::array<task, 2 * microbatches> tasks(int stage, int stages)`",
-                T>();
+    unsatisfied<"a pipeline schedule offers `static constexpr std::size_t microbatches`, `static constexpr std::size_t fewest_microbatches(int stages)` and `static constexpr std::array<task, 2 * microbatches> tasks(int stage, int stages)`", T>();
 
 /// All forwards, then all backwards. Keeps the activations of every microbatch.
 /// Source  Huang et al. 2018, arXiv:1811.06965
