@@ -1,0 +1,85 @@
+"""mpx beside PyTorch, eager and compiled, in turns on the same cores; medians and ratios.
+
+  python bench/peers/compare.py [--build build] [--jobs tutorial_job,gpt_small_step] [--rounds 5]
+
+PyTorch must be importable by this interpreter (pip install torch numpy); without it mpx is timed alone.
+Every system runs in a process of its own and sleeps while the others work. The memory is the process's peak. "of limit" is
+the share of mpx's time that the products of the step take by themselves, each shape timed alone through oneDNN.
+"""
+import argparse
+import importlib.util
+import pathlib
+import statistics
+import subprocess
+import sys
+
+HERE = pathlib.Path(__file__).resolve().parent
+PROGRAMS = ["tutorial_job", "gpt_small_step", "gpt2_step"]
+
+
+class Worker:
+    def __init__(self, label, command):
+        self.label, self.seconds, self.memory = label, [], 0.0
+        self.process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
+        ready = self.process.stdout.readline().split()
+        self.alive = ready[:1] == ["ready"]
+        if self.alive:
+            self.tokens, self.limit = float(ready[1]), float(ready[2])
+
+    def take(self, steps):
+        self.process.stdin.write(f"{steps}\n")
+        self.process.stdin.flush()
+        *seconds, memory = map(float, self.process.stdout.readline().split())
+        self.seconds += seconds
+        self.memory = memory
+
+    def stop(self):
+        self.process.stdin.close()
+        self.process.wait()
+
+    @property
+    def median(self):
+        return statistics.median(self.seconds)
+
+
+def compare(program, name, rounds, with_torch):
+    job = name.split("/")[0]
+    torch = [sys.executable, str(HERE / "torch_jobs.py"), "--serve", name]
+    commands = {"mpx": [str(program), "--serve", name]}
+    if with_torch:
+        commands |= {"eager": torch, "compiled": torch + ["--compile"]}
+    workers = [Worker(label, command) for label, command in commands.items()]
+    for dead in (w for w in workers if not w.alive):
+        print(f"{name:28} {dead.label} did not start", flush=True)
+    workers = [w for w in workers if w.alive]
+    steps = 20 if job == "tutorial_job" else 2
+    for _ in range(rounds):
+        for one in workers:
+            one.take(steps)
+    for one in workers:
+        one.stop()
+    mpx = workers[0]
+    limit = f"{mpx.limit / mpx.median:8.0%}"
+    for one in workers:
+        print(f"{name:28} {one.label:9} {1e3 * one.median:10.2f} {mpx.tokens / one.median:10.0f} {one.memory:9.0f} "
+              f"{one.median / mpx.median:8.2f} {limit if one is mpx else '':>8}", flush=True)
+
+
+def main():
+    options = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    options.add_argument("--build", type=pathlib.Path, default=HERE.parent.parent / "build")
+    options.add_argument("--jobs", help="names or beginnings of names, such as gpt2_step_4x256/bf16; all where left out")
+    options.add_argument("--rounds", type=int, default=5)
+    chosen = options.parse_args()
+    with_torch = importlib.util.find_spec("torch") is not None
+    if not with_torch:
+        print("PyTorch is not installed for this interpreter: mpx alone")
+    print(f"{'job/precision/threads':28} {'system':9} {'ms a step':>10} {'tokens/s':>10} {'peak MiB':>9} {'of mpx':>8} {'of limit':>8}")
+    for program in (chosen.build / "bench" / name for name in PROGRAMS):
+        names = subprocess.run([program, "--list"], capture_output=True, text=True, check=True).stdout.split()
+        for name in names:
+            if not chosen.jobs or any(name.startswith(wanted) for wanted in chosen.jobs.split(",")):
+                compare(program, name, chosen.rounds, with_torch)
+
+
+main()
