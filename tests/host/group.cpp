@@ -343,6 +343,95 @@ TEST_CASE("ranks that disagree on slices, on sizes or on the root all get an err
         "bounds");
 }
 
+TEMPLATE_TEST_CASE("a sum in three parts is an all_reduce or a reduce_scatter, bit for bit", "[host][group]", float, double) {
+  for (std::size_t ranks = 1; ranks <= 4; ++ranks)
+    for (auto const order : {mpx::sum_order::one_by_one, mpx::sum_order::in_pairs}) {
+      // Number k has a size of its own; its slices are of unequal sizes, and the first is empty.
+      constexpr std::size_t sums = 3;
+      std::vector<std::vector<std::vector<TestType>>> whole, apart;
+      std::vector<std::vector<std::size_t>> tables;
+      for (std::size_t k = 0; k < sums; ++k) {
+        auto& table = tables.emplace_back(1, 0);
+        for (std::size_t r = 0; r < ranks; ++r) table.push_back(table.back() + 301 * k * r);
+        whole.push_back(numbers_of_ranks<TestType>(ranks, table.back()));
+      }
+      apart = whole;
+      auto expected = whole;
+      group g("data ranks", static_cast<int>(ranks), 10s), other("data ranks", static_cast<int>(ranks), 10s);
+      on_ranks(static_cast<int>(ranks), [&](int rank) {
+        auto const r = static_cast<std::size_t>(rank);
+        for (std::size_t k = 0; k < sums; ++k) {
+          auto& mine = expected[k][r];
+          if (order == mpx::sum_order::in_pairs) g.all_reduce_in_pairs(rank, mine.data(), mine.size());
+          else g.all_reduce(rank, mine.data(), mine.size());
+        }
+        for (std::size_t k = 0; k < 2 * sums; ++k) {
+          auto& mine = (k < sums ? whole : apart)[k % sums][r];
+          std::span<std::size_t const> const slices(tables[k % sums]);
+          other.begin_sum(rank, k, mine.data(), mine.size(), k < sums ? std::span<std::size_t const>() : slices, order);
+        }
+        for (std::size_t k = 2 * sums; k-- > 0;) other.take_sum<TestType>(rank, k);
+        for (std::size_t k = 0; k < 2 * sums; ++k) other.end_sum(rank, k);
+      });
+      INFO(ranks << " ranks");
+      for (std::size_t k = 0; k < sums; ++k)
+        for (std::size_t r = 0; r < ranks; ++r) {
+          CHECK(same_bits(whole[k][r].data(), expected[k][r].data(), tables[k].back()));
+          std::size_t const begin = tables[k][r], size = tables[k][r + 1] - begin;
+          CHECK(same_bits(apart[k][r].data() + begin, expected[k][r].data() + begin, size));
+          CHECK(other.bytes_brought(static_cast<int>(r)) == 2 * g.bytes_brought(static_cast<int>(r)));
+        }
+    }
+}
+
+TEST_CASE("a rank that begins a sum does not wait for the others", "[host][group]") {
+  group g("data ranks", 2, 10s);
+  float data[2][2] = {{1, 10}, {2, 20}};
+  // One thread plays both ranks, one after the other, twice: no call may wait.
+  for (int round = 0; round < 2; ++round) {
+    for (int rank : {0, 1})
+      for (std::size_t k : {0u, 1u}) g.begin_sum(rank, k, &data[rank][k], 1, {}, mpx::sum_order::one_by_one);
+    for (int rank : {1, 0})
+      for (std::size_t k : {1u, 0u}) g.take_sum<float>(rank, k);
+    for (int rank : {0, 1})
+      for (std::size_t k : {0u, 1u}) g.end_sum(rank, k);
+  }
+  for (auto const& d : data) CHECK((d[0] == 6 && d[1] == 60));
+  CHECK(g.bytes_brought(1) == 4 * sizeof(float));
+}
+
+TEST_CASE("a sum in three parts waits up to the deadline, and fails on all ranks alike", "[host][group]") {
+  float data[2] = {1, 2};
+  auto const order = mpx::sum_order::one_by_one;
+  std::string const late = ": expected all ranks within 20 ms, got 1 of 2, without rank 1";
+  group g("data ranks", 2, 20ms);
+  g.begin_sum(0, 0, data, 1, {}, order);
+  CHECK_THROWS_WITH(g.take_sum<float>(0, 0), "sum: rank 0 waits past the deadline (data ranks)" + late);
+  g.begin_sum(1, 0, data + 1, 1, {}, order);
+  g.take_sum<float>(0, 0);
+  CHECK_THROWS_WITH(g.end_sum(0, 0), "sum: rank 0 waits past the deadline (data ranks)" + late);
+  g.take_sum<float>(1, 0);
+  g.end_sum(0, 0);
+  CHECK((data[0] == 3 && data[1] == 3));
+  CHECK_THROWS_WITH(g.begin_sum(0, 0, data, 1, {}, order), "sum: rank 0 waits past the deadline (data ranks)" + late);
+  g.end_sum(1, 0);
+  g.begin_sum(0, 0, data, 1, {}, order);  // and now its number is free
+  g.begin_sum(1, 0, data, 2, {}, order);
+  CHECK_THROWS_WITH(g.take_sum<float>(0, 0),
+                    "sum over different numbers of elements (data ranks): expected rank 0 with 1, got rank 1 with 2");
+  CHECK_THROWS_WITH(g.take_sum<float>(1, 0),
+                    "sum over different numbers of elements (data ranks): expected rank 1 with 2, got rank 0 with 1");
+  g.abort();
+  CHECK_THROWS_AS(g.begin_sum(0, 1, data, 1, {}, order), aborted);
+  g.open();
+  auto const one = bounds({1, 0}), other = bounds({0, 1});
+  g.begin_sum(0, 0, data, 1, one, order);
+  g.begin_sum(1, 0, data + 1, 1, other, order);
+  CHECK_THROWS_WITH(g.take_sum<float>(1, 0),
+                    "sum over different slices (data ranks): expected the same bounds on every rank, got others");
+  CHECK((data[0] == 3 && data[1] == 3));
+}
+
 TEST_CASE("a rank that waits in vain for slices says so; abort ends the wait", "[host][group]") {
   auto const table = bounds({2, 2});
   std::vector<float> data(4);

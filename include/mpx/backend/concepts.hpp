@@ -77,6 +77,11 @@ concept group =
        one.all_gather(rank, exact, exact, slices);
        one.all_gather(rank, halves, halves, slices);
        one.all_gather(rank, other_halves, other_halves, slices);
+       one.begin_sum(rank, n, data, n, slices, sum_order::in_pairs);
+       one.begin_sum(rank, n, exact, n, slices, sum_order::in_pairs);
+       one.template take_sum<float>(rank, n);
+       one.template take_sum<double>(rank, n);
+       one.end_sum(rank, n);
        one.broadcast(rank, rank, data, n);
        one.broadcast(rank, rank, exact, n);
        one.broadcast(rank, rank, halves, n);
@@ -89,7 +94,8 @@ concept group =
                 "barrier(rank), all_reduce(rank, span<summand<T> const>, n), all_reduce(rank, T*, n), "
                 "all_reduce_in_pairs(rank, T*, n), all_reduce_max(rank, T*, n), reduce_scatter(rank, T* parts, T* slice, "
                 "slices), reduce_scatter_in_pairs, all_gather(rank, T* slice, T* whole, slices), broadcast(rank, root, T*, "
-                "n), bytes_brought(rank), open() and abort()",
+                "n), begin_sum(rank, number, T*, n, slices, order), take_sum<T>(rank, number), end_sum(rank, number), "
+                "bytes_brought(rank), open() and abort()",
                 G>();
 
 /// Matrix products into T and into its accumulator.
