@@ -23,8 +23,32 @@ class saboteur : public mpx::on_host::group {
 
   template <class T>
   void all_reduce(int rank, T* data, std::size_t n) {
+    if (spoils(rank, data, n)) group::all_reduce(rank, data, n);
+  }
+  // Sums of gradients come in three parts.
+  template <class T>
+  void begin_sum(int rank, std::size_t number, T* data, std::size_t n, std::span<std::size_t const> slices, mpx::sum_order order) {
+    if (spoils(rank, data, n)) group::begin_sum(rank, number, data, n, slices, order);
+  }
+  template <class T>
+  void take_sum(int rank, std::size_t number) {
+    if (!order_ || *order_ != sabotage::skip_the_sum) group::take_sum<T>(rank, number);
+  }
+  void end_sum(int rank, std::size_t number) {
+    if (!order_ || *order_ != sabotage::skip_the_sum) group::end_sum(rank, number);
+  }
+  template <class T>
+  void all_reduce(int rank, std::span<mpx::summand<T> const> mine, std::size_t n) {
+    if (order_ && *order_ == sabotage::skip_the_sum) return;
+    group::all_reduce(rank, mine, n);
+  }
+
+ private:
+  /// Does what this group's rank 1 is told. False: the sum is left out.
+  template <class T>
+  bool spoils(int rank, T* data, std::size_t n) {
     sabotage const what = order_ ? order_->load() : sabotage::none;
-    if (what == sabotage::skip_the_sum) return;
+    if (what == sabotage::skip_the_sum) return false;
     if (rank == 1 && n > 0) {
       if (what == sabotage::scale_a_part)
         for (std::size_t i = 0; i < n; ++i) data[i] = T(static_cast<float>(data[i]) * 1.01f);
@@ -35,15 +59,8 @@ class saboteur : public mpx::on_host::group {
         throw std::runtime_error("a device is gone");
       }
     }
-    group::all_reduce(rank, data, n);
+    return true;
   }
-  template <class T>
-  void all_reduce(int rank, std::span<mpx::summand<T> const> mine, std::size_t n) {
-    if (order_ && *order_ == sabotage::skip_the_sum) return;
-    group::all_reduce(rank, mine, n);
-  }
-
- private:
   static std::atomic<sabotage>* order_of(std::string const& name) {
     return name.starts_with("tensor ranks") ? &of_tensor_ranks : name.starts_with("data ranks") ? &of_data_ranks
            : name.starts_with("tied") ? &of_ties : nullptr;

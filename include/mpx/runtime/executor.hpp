@@ -52,7 +52,7 @@ class executor {
         data_groups_.emplace_back("data ranks of device " + std::to_string(p) + ", tensor rank " + std::to_string(t),
                                   static_cast<int>(mesh.data), deadline);
     for (std::size_t d = 0; d < mesh.data; ++d)
-      for (std::size_t t = 0; t < mesh.tensor; ++t) replicas_.emplace_back(ranks_of(d, t), d, seed, deadline);
+      for (std::size_t t = 0; t < mesh.tensor; ++t) replicas_.emplace_back(ranks_of(d, t), data_ranks_of(t), d, seed, deadline);
     try {
       for (std::size_t n = 0; n < mesh.devices(); ++n) threads_.emplace_back([this, n] { work_on(mesh.coordinate(n)); });
     } catch (std::system_error const& e) {
@@ -125,6 +125,12 @@ class executor {
     return out;
   }
 
+  auto data_ranks_of(std::size_t t) {
+    std::array<group*, P> out{};
+    for (std::size_t p = 0; p < P; ++p) out[p] = &data_groups_[p * mesh.tensor + t];
+    return out;
+  }
+
   void stop_threads() {
     {
       std::scoped_lock const lock(mutex_);
@@ -178,7 +184,7 @@ class executor {
   void train(mesh_coordinate const& me) {
     auto& mine = at(me.data, me.tensor);
     auto parts = mine.run_actions(me.stage_device, job_, losses_of(me));
-    auto const gradients = mine.sum_over_stages(mine.sum_over_data_ranks(std::move(parts), data_group(me)));
+    auto const gradients = mine.sum_over_stages(mine.sum_over_data_ranks(std::move(parts)));
     // They are the same on every data rank now: the first one's squares are everyone's.
     if (me.data == 0)
       mine.add_squares_of(gradients, std::span(squares_).subspan(me.tensor * plan.layer_count, plan.layer_count));

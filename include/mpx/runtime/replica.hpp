@@ -20,6 +20,7 @@
 #include <mpx/plan/plan.hpp>
 #include <mpx/runtime/gradients.hpp>
 #include <mpx/runtime/links.hpp>
+#include <mpx/runtime/reducer.hpp>
 #include <mpx/runtime/stage.hpp>
 #include <mpx/runtime/step.hpp>
 #include <mpx/runtime/ties.hpp>
@@ -42,13 +43,15 @@ class replica {
   using ranks = std::conditional_t<T == 1, one_rank, rank_of<group, T>>;
   using context = layer_context<machine, compute, ranks>;
 
-  /// `ranks_of_devices`: which tensor rank this is, beside the others, on each device of the pipeline axis.
-  replica(std::array<ranks, P> const& ranks_of_devices, std::size_t data_rank, std::uint64_t seed,
-          std::chrono::milliseconds deadline)
+  /// Of each device of the pipeline axis: `ranks_of_devices`, which tensor rank this is, beside the others;
+  /// `data_groups`, where the data ranks meet.
+  replica(std::array<ranks, P> const& ranks_of_devices, std::array<group*, P> const& data_groups, std::size_t data_rank,
+          std::uint64_t seed, std::chrono::milliseconds deadline)
       : data_rank_(data_rank),
         devices_(make_devices(std::make_index_sequence<P>{})),
         links_(plan, arenas(), deadline),
         stages_(make_stages(ranks_of_devices, std::make_index_sequence<S>{})) {
+    if constexpr (plan.mesh.data > 1) make_reducers(data_groups);
     find_ties(deadline);
     each_stage([&](auto& s) { s.initialise(seed); });
     copy_tied_values();
@@ -57,10 +60,13 @@ class replica {
   replica& operator=(replica const&) = delete;
 
   // --- a device's part of a pass, called by its thread ---------------------------------------------------------------
-  /// Every forward and backward of the device's stages, with what they send and receive.
+  /// Every forward and backward of the device's stages, with what they send and receive. Gradients that are ready are on
+  /// their way to the other data ranks.
   [[nodiscard]] device_gradients<from_backward> run_actions(std::size_t device, job<Recipe> const& asked,
                                                             std::span<accumulate> losses) {
     each_stage_of(device, [](auto& stage) { stage.clear_gradients(); });
+    for (std::size_t s = 0; s < S; ++s)
+      if (plan.stages[s].device_index == device) backwards_done_[s] = 0;
     for (std::size_t i = plan.actions.begin[device]; i < plan.actions.begin[device + 1]; ++i)
       execute(plan.actions.actions[i], asked, losses);
     return device_gradients<from_backward>(device);
@@ -78,16 +84,10 @@ class replica {
       }
   }
 
-  /// Gradients become the sum over the data ranks, which are `ranks_of_device`.
-  [[nodiscard]] device_gradients<summed_over_data> sum_over_data_ranks(device_gradients<from_backward>&& of,
-                                                                       [[maybe_unused]] group& ranks_of_device) {
-    if constexpr (plan.mesh.data > 1)
-      each_stage_of(of.device(), [&](auto& stage) {
-        auto const all = stage.gradients();
-        int const rank = static_cast<int>(data_rank_);
-        if constexpr (sums_in_a_tree) ranks_of_device.all_reduce_in_pairs(rank, all.data(), all.size());
-        else ranks_of_device.all_reduce(rank, all.data(), all.size());
-      });
+  /// Gradients become the sum over the data ranks.
+  [[nodiscard]] device_gradients<summed_over_data> sum_over_data_ranks(device_gradients<from_backward>&& of) {
+    for (std::size_t s = 0; s < reducers_.size(); ++s)
+      if (plan.stages[s].device_index == of.device()) reducers_[s].finish();
     return device_gradients<summed_over_data>(of.device());
   }
 
@@ -203,6 +203,19 @@ class replica {
     return stages{stage_t<I>(tables(I), devices_[on(I)].processor, devices_[on(I)].arena.data(), of_device[on(I)])...};
   }
 
+  void make_reducers(std::array<group*, P> const& data_groups) {
+    constexpr std::size_t least = Recipe::buckets::bucket.count / sizeof(accumulate);
+    std::array<std::size_t, P> sums{};
+    each_stage([&](auto& stage) {
+      std::vector<gradient_bucket> buckets;
+      each_bucket(stage.info(), plan.layers, least, [&](gradient_bucket const& b) { buckets.push_back(b); });
+      std::size_t const d = stage.info().device_index;
+      auto const& made = reducers_.emplace_back(stage.gradients(), std::move(buckets), *data_groups[d], static_cast<int>(data_rank_),
+                                                sums[d], sums_in_a_tree ? sum_order::in_pairs : sum_order::one_by_one);
+      sums[d] += made.sums();
+    });
+  }
+
   /// One tie for each owner, in the order of their first copies.
   void find_ties(std::chrono::milliseconds deadline) {
     auto const holder = [this](std::size_t layer, std::size_t index) {
@@ -248,8 +261,8 @@ class replica {
           break;
         }
         case action_kind::backward:
-          stage.backward(asked.values, part, a.slot);
-          if constexpr (sums_in_a_tree) stage.fold_gradients(static_cast<std::size_t>(a.microbatch), plan.microbatches);
+          stage.backward(asked.values, part, a.slot, [&](std::size_t row) { reduce(stage, s, row, a.microbatch); });
+          ++backwards_done_[s];
           break;
         case action_kind::receive_forward:
           each_stream(s - 1, part, [&](std::size_t k, int held, std::size_t bytes) {
@@ -275,6 +288,20 @@ class replica {
     });
   }
 
+  /// After a backward of stage s came to the end of this layer. The last backward of a step decides when gradients go.
+  template <class Stage>
+  void reduce([[maybe_unused]] Stage& stage, [[maybe_unused]] std::size_t s, [[maybe_unused]] std::size_t row,
+              [[maybe_unused]] int number) {
+    auto const m = static_cast<std::size_t>(number);
+    if constexpr (plan.mesh.data > 1) {
+      if constexpr (sums_in_a_tree)
+        reducers_[s].with_bucket_of(row, [&](auto const& b) { stage.fold_gradients(m, plan.microbatches, b.begin, b.size()); });
+      if (backwards_done_[s] + 1 == plan.microbatches) reducers_[s].leave(row);
+    } else if constexpr (sums_in_a_tree) {
+      if (row == stage.info().first) stage.fold_gradients(m, plan.microbatches, 0, stage.info().parameter_elements);
+    }
+  }
+
   template <class F>
   void each_stream(std::size_t link, microbatch const& part, F&& f) {
     for (std::size_t k = 0; k < plan.links[link].streams; ++k)
@@ -288,6 +315,8 @@ class replica {
   std::array<device_state, P> devices_;
   links<Backend, S> links_;
   stages stages_;
+  std::vector<gradient_reducer<group, accumulate>> reducers_;  ///< of each stage; none on one data rank
+  std::array<std::size_t, S> backwards_done_{};                ///< in the step under way; written by the stage's device
   std::deque<tied_values<group, accumulate>> ties_;  ///< every device walks them in this order
 };
 

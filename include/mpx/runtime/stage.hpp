@@ -101,15 +101,16 @@ class stage<Machine, T, stage_layers<Runs...>, Ranks> {
   void clear_gradients() { machine_.zero(arena_ + info().gradients.offset, info().gradients.size); }
 
   /// After the backward of the m-th of `count` microbatches, a power of two of them: their gradients are summed in pairs,
-  /// pairs of pairs and so on, like the carries of a binary counter. A sum that has no equal partner yet waits.
-  void fold_gradients(std::size_t m, std::size_t count) {
+  /// pairs of pairs and so on, like the carries of a binary counter. A sum that has no equal partner yet waits. Done for
+  /// `n` elements from the `begin`-th on.
+  void fold_gradients(std::size_t m, std::size_t count, std::size_t begin, std::size_t n) {
     bool const last = m + 1 == count;
-    accumulate* const sum = at<accumulate>(info().gradients);
-    accumulate* waiting = at<accumulate>(info().waiting_sums);
-    for (; m % 2 == 1; m /= 2, waiting += info().parameter_elements) machine_.add(sum, waiting, info().parameter_elements);
+    accumulate* const sum = at<accumulate>(info().gradients) + begin;
+    accumulate* waiting = at<accumulate>(info().waiting_sums) + begin;
+    for (; m % 2 == 1; m /= 2, waiting += info().parameter_elements) machine_.add(sum, waiting, n);
     if (last) return;
-    machine_.copy(waiting, sum, info().parameter_elements * sizeof(accumulate));
-    clear_gradients();
+    machine_.copy(waiting, sum, n * sizeof(accumulate));
+    machine_.zero(sum, n * sizeof(accumulate));
   }
 
   /// Copies this microbatch's part of the batch's columns to where the layers read them.
@@ -140,8 +141,10 @@ class stage<Machine, T, stage_layers<Runs...>, Ranks> {
     });
   }
 
-  /// Runs the layers backwards. The gradient of what crossed from the stage before is then at `input_gradient()`.
-  void backward(step_values const& step, microbatch const& part, int slot) {
+  /// Runs the layers backwards. The gradient of what crossed from the stage before is then at `input_gradient()`. Calls
+  /// done(row) when a layer's parameters have their gradients.
+  template <class Done>
+  void backward(step_values const& step, microbatch const& part, int slot, Done&& done) {
     for (std::size_t h = 0; h < tables_.held_count; ++h) {
       auto const& s = tables_.held[h];
       if (s.last_reader >= info().first && s.last_reader < info().end && s.writer < info().end)
@@ -172,6 +175,7 @@ class stage<Machine, T, stage_layers<Runs...>, Ranks> {
       if (route.takes_held >= 0)
         machine_.add(held_gradient(route.takes_held), dx, stream_elements(layer.takes, part));
       gradient = dx;
+      done(row);
     });
     input_gradient_ = gradient;
   }
