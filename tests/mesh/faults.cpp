@@ -10,7 +10,7 @@
 namespace {
 
 /// What a rank of one kind of group does wrong.
-enum class sabotage { none, scale_a_part, skip_the_sum, throw_once, give_no_number, come_late };
+enum class sabotage { none, scale_a_part, skip_the_sum, throw_once, lose_the_gather, give_no_number, come_late };
 
 std::atomic<sabotage> of_tensor_ranks{sabotage::none}, of_data_ranks{sabotage::none}, of_ties{sabotage::none};
 
@@ -24,6 +24,12 @@ class saboteur : public mpx::on_host::group {
   template <class T>
   void all_reduce(int rank, T* data, std::size_t n) {
     if (spoils(rank, data, n)) group::all_reduce(rank, data, n);
+  }
+  template <class T>
+  void all_gather(int rank, T* slice, T* whole, std::span<std::size_t const> slices) {
+    auto expected = sabotage::lose_the_gather;
+    if (rank == 1 && order_ && order_->compare_exchange_strong(expected, sabotage::none)) throw std::runtime_error("a device is gone");
+    group::all_gather(rank, slice, whole, slices);
   }
   // Sums of gradients come in three parts.
   template <class T>
@@ -114,6 +120,29 @@ TEST_CASE("a device that fails stops the mesh, and the next step is as if nothin
     never.step(test::mesh_batch(0));
     CHECK(test::all_parameters(trainer) == test::all_parameters(never));
   }
+}
+
+TEST_CASE("weights that could not be gathered behind an update are gathered before the next job", "[mesh][faults]") {
+  using recipe = test::mesh_recipe<all_2, mpx::bf16_mixed, mpx::one_f_one_b<mpx::microbatches<4>>, mpx::adam, mpx::shard_optimizer>;
+  mpx::trainer<model, recipe, sabotaged> trainer{{.seed = 2}}, never{{.seed = 2}};
+  // The step has happened: its update is on every rank. What is missing are the other ranks' weights.
+  of_data_ranks = sabotage::lose_the_gather;
+  CHECK(trainer.step(test::mesh_batch(0)).step == 1);
+  CHECK(of_data_ranks == sabotage::none);
+  never.step(test::mesh_batch(0));
+  CHECK(test::all_parameters(trainer) == test::all_parameters(never));
+  CHECK(trainer.evaluate(test::mesh_batch(1)) == never.evaluate(test::mesh_batch(1)));
+  // Lost again, and then once more in the job that begins with gathering: that one fails before anything is done.
+  of_data_ranks = sabotage::lose_the_gather;
+  trainer.step(test::mesh_batch(1));
+  never.step(test::mesh_batch(1));
+  of_data_ranks = sabotage::lose_the_gather;
+  CHECK_THROWS_WITH(trainer.step(test::mesh_batch(2)), "a device is gone");
+  CHECK(trainer.steps() == 2);
+  CHECK(test::all_parameters(trainer) == test::all_parameters(never));
+  trainer.step(test::mesh_batch(2));
+  never.step(test::mesh_batch(2));
+  CHECK(test::all_parameters(trainer) == test::all_parameters(never));
 }
 
 TEST_CASE("a value on one device that is no number skips the step on all", "[mesh][faults]") {

@@ -45,6 +45,8 @@ struct stage_info {
   std::size_t slots = 0;  ///< microbatches whose activations are kept at once
   std::size_t parameters = 0;          ///< trainable values of all tensor ranks, tied copies left out
   std::size_t parameter_elements = 0;  ///< what memory holds on one rank, copies and alignment included
+  bool divided = false;                ///< data ranks divide the optimizer's state, and masters that layers do not read
+  std::size_t slice_elements = 0;      ///< then: of the data rank that has most
   double forward_flops = 0;            ///< of one microbatch at capacity, on one rank
   double recomputed_flops = 0;         ///< of its backward, on top of two forwards
   std::size_t tensor_sums = 0;         ///< bytes that each rank sums with the other tensor ranks, for one microbatch
@@ -171,10 +173,11 @@ constexpr void lay_out_stage(stage_info& stage, std::array<layer_place, N>& plac
   stage.slot_size = slot;
   stage.gradient_buffer_size = buffer;
   place(stage.weights, sizes.master_copy ? parameters * of.compute : 0);
-  place(stage.master, parameters * of.accumulate);
+  std::size_t const updated = stage.divided ? stage.slice_elements : parameters;
+  place(stage.master, (sizes.master_copy ? updated : parameters) * of.accumulate);
   place(stage.gradients, parameters * of.accumulate);
   place(stage.waiting_sums, parameters * of.accumulate * sizes.waiting_sums);
-  place(stage.states, parameters * of.accumulate * sizes.optimizer_states);
+  place(stage.states, updated * of.accumulate * sizes.optimizer_states);
   place(stage.constants, constants * of.compute);
   place(stage.saved, slot * stage.slots);
   place(stage.working, working);

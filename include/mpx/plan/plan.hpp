@@ -8,6 +8,7 @@
 #include <mpx/core/units.hpp>
 #include <mpx/plan/actions.hpp>
 #include <mpx/plan/budget.hpp>
+#include <mpx/plan/sections.hpp>
 #include <mpx/plan/memory.hpp>
 #include <mpx/plan/mesh.hpp>
 #include <mpx/plan/partition.hpp>
@@ -86,6 +87,12 @@ struct plan {
   /// Bytes that each tensor rank of a stage sums with the others in a step of full microbatches.
   [[nodiscard]] constexpr bytes tensor_sum_bytes(std::size_t stage) const { return {stages[stage].tensor_sums * microbatches}; }
 
+  /// Bytes of weights that the data ranks of a stage give each other in a step, each its slice, all together.
+  [[nodiscard]] constexpr bytes data_gather_bytes(std::size_t stage) const {
+    auto const& s = stages[stage];
+    return {s.divided ? s.parameter_elements * (s.weights.size > 0 ? elements.compute : elements.accumulate) : 0};
+  }
+
   /// Bytes of gradients that each data rank of a stage sums with the others in a step.
   [[nodiscard]] constexpr bytes data_sum_bytes(std::size_t stage) const {
     return {mesh.data > 1 ? stages[stage].parameter_elements * elements.accumulate : 0};
@@ -149,6 +156,7 @@ constexpr auto make_plan() {
                            static_cast<std::size_t>(Recipe::optimizer::states), waiting_sums<typename Recipe::gradient_sum>(M)};
   for (std::size_t s = 0; s < S; ++s) {
     out.stages[s].slots = out.actions.slots[s];
+    if constexpr (Recipe::divides_optimizer) divide_stage<Model, Recipe>(out.stages[s]);
     lay_out_stage(out.stages[s], out.places, layers, out.routes, s > 0 ? out.links[s - 1] : link_info{}, out.links[s], s + 1 < S,
                   sizes, out.arena_bytes[device_of_stage[s]]);
   }

@@ -2,6 +2,7 @@
 /// One stage at work: its layers, and the part of an arena that the plan gave it.
 #pragma once
 
+#include <algorithm>
 #include <array>
 #include <cmath>
 #include <cstddef>
@@ -16,9 +17,17 @@
 #include <mpx/plan/memory.hpp>
 #include <mpx/plan/parameter_table.hpp>
 #include <mpx/plan/partition.hpp>
+#include <mpx/policy/sharding.hpp>
 #include <mpx/runtime/microbatch.hpp>
 
 namespace mpx {
+
+/// Neighbouring parameters of a stage that one data rank updates, and where it stores what it alone has of them.
+/// Units   elements: from the stage's first parameter; from the first that this rank stores
+struct held_slice {
+  std::size_t begin = 0, end = 0;
+  std::size_t stored = 0;
+};
 
 /// The plan's tables, as a stage reads them.
 struct stage_tables {
@@ -29,23 +38,32 @@ struct stage_tables {
   held_stream const* held = nullptr;
   std::size_t held_count = 0;
   extents capacity;
+  std::span<held_slice const> slices{};  ///< where data ranks divide the stage: this one's, in memory order
 };
 
-/// One parameter in memory, as its rank holds it.
+/// A parameter in memory, or a run of its elements, as its rank holds it.
 template <class T>
 struct parameter_view {
   using accumulate = accumulator_t<T>;
   std::size_t layer = 0;  ///< row in the model
   std::size_t index = 0;  ///< within its layer
   parameter_info const* info = nullptr;
-  accumulate* master = nullptr;
+  std::size_t first = 0;    ///< where the run begins within the parameter
+  std::size_t count = 0;    ///< elements
+  std::size_t portion = 0;  ///< number of the run's first portion within its layer
+  accumulate* master = nullptr;      ///< null where this data rank holds slices of it, and the view is of a whole parameter
   accumulate* gradient = nullptr;
-  accumulate* states = nullptr;      ///< the first of the optimizer's; the next ones follow at `state_stride`
+  accumulate* states = nullptr;      ///< the first of the optimizer's; the next ones follow at `state_stride`; null as above
   std::size_t state_stride = 0;
   T* weights = nullptr;  ///< null when the master is what the layers read
 };
 
-/// A parameter in memory whose layout is known: what norm and update work on.
+/// Portions of a parameter: its squares are added up one by one, and data ranks divide it between two of them.
+[[nodiscard]] constexpr std::size_t portions_of(parameter_info const& p) {
+  return (p.count + portion_elements - 1) / portion_elements;
+}
+
+/// A run of a parameter in memory whose layout is known: what norm and update work on.
 template <class T, layout Weight, layout Gradient, device_kind Where>
 struct typed_parameter {
   using accumulate = accumulator_t<T>;
@@ -87,14 +105,35 @@ class stage<Machine, T, stage_layers<Runs...>, Ranks> {
       run_prepare<L>(make_context(none, {}, 0, row), constants(row));
       for (auto const& p : parameters_of<L, Ranks::count>) {
         if (!p.tied_to.empty()) continue;
-        fill(p, name_hash(p.label, name_hash(".", tables_.layers[row].name.hash())), seed, master(row) + p.offset);
+        fill(row, p, name_hash(p.label, name_hash(".", tables_.layers[row].name.hash())), seed);
       }
     });
-    refresh_weights();
   }
 
-  /// Casts all master weights to the compute type.
+  /// Gives a parameter the values value_of(0), value_of(1), ...: the master, as far as this data rank holds it, and its
+  /// compute-type copy.
+  template <class F>
+  void set_values(std::size_t row, parameter_info const& p, F value_of) {
+    constexpr std::size_t block = 1024;
+    std::array<accumulate, block> values;
+    std::array<T, block> rounded;
+    std::size_t const begin = tables_.places[row].parameter_offset + p.offset;
+    for (std::size_t done = 0; done < p.count; done += block) {
+      std::size_t const n = p.count - done < block ? p.count - done : block;
+      for (std::size_t i = 0; i < n; ++i) values[i] = value_of(done + i);
+      each_run(begin + done, n, masters_divided(), [&](std::size_t first, std::size_t count, std::size_t stored) {
+        machine_.copy(at<accumulate>(info().master) + stored, values.data() + (first - begin - done), count * sizeof(accumulate));
+      });
+      if constexpr (master_copy) {
+        for (std::size_t i = 0; i < n; ++i) rounded[i] = T(values[i]);
+        machine_.copy(at<T>(info().weights) + begin + done, rounded.data(), n * sizeof(T));
+      }
+    }
+  }
+
+  /// Casts all master weights to the compute type. Where data ranks divide masters, none has them all.
   void refresh_weights() {
+    if (masters_divided()) return;
     if constexpr (master_copy) machine_.cast(at<T>(info().weights), at<accumulate>(info().master), info().parameter_elements);
   }
 
@@ -197,24 +236,49 @@ class stage<Machine, T, stage_layers<Runs...>, Ranks> {
   template <class F>
   void each_parameter(F&& f) {
     each_layer([&]<class L>(std::size_t row) {
-      std::size_t index = 0;
+      std::size_t index = 0, portion = 0;
       for (auto const& p : parameters_of<L, Ranks::count>) {
         std::size_t const offset = tables_.places[row].parameter_offset + p.offset;
-        f(parameter_view<T>{row, index++, &p, at<accumulate>(info().master) + offset, at<accumulate>(info().gradients) + offset,
-                            at<accumulate>(info().states) + offset, info().parameter_elements,
+        f(parameter_view<T>{row, index++, &p, 0, p.count, portion,
+                            masters_divided() ? nullptr : at<accumulate>(info().master) + offset,
+                            at<accumulate>(info().gradients) + offset,
+                            info().divided ? nullptr : at<accumulate>(info().states) + offset,
+                            info().divided ? info().slice_elements : info().parameter_elements,
                             master_copy ? at<T>(info().weights) + offset : nullptr});
+        portion += portions_of(p);
       }
     });
   }
 
-  /// The same as typed parameters. `State::layout_of` says what a gradient's layout has become, given backward's.
-  template <class State, class F>
-  void each_typed_parameter(F&& f) {
+  /// Calls f(parameter_view) for each run of a parameter that this data rank updates: whole ones, unless data ranks
+  /// divide them. Runs begin with a portion.
+  template <class F>
+  void each_updated(F&& f) {
     each_parameter([&](parameter_view<T> const& p) {
+      std::size_t const begin = tables_.places[p.layer].parameter_offset + p.info->offset;
+      each_run(begin, p.count, info().divided, [&](std::size_t first, std::size_t count, std::size_t stored) {
+        parameter_view<T> run = p;
+        run.first = first - begin;
+        run.count = count;
+        run.portion += run.first / portion_elements;
+        run.master = at<accumulate>(info().master) + (masters_divided() ? stored : first);
+        run.gradient += run.first;
+        run.states = at<accumulate>(info().states) + stored;
+        if (run.weights) run.weights += run.first;
+        f(run);
+      });
+    });
+  }
+
+  /// The same as typed parameters. `State` says what a gradient's layout has become, given backward's, and which layout a
+  /// weight is updated in.
+  template <class State, class F>
+  void each_typed_run(F&& f) {
+    each_updated([&](parameter_view<T> const& p) {
       // Few layouts, many parameters: f is compiled once for each layout.
       auto const as = [&]<spread Over>() {
         constexpr layout weight = parameter_layout(Over);
-        f(typed_parameter<T, weight, State::layout_of(gradient_layout(weight)), Machine::kind>{p});
+        f(typed_parameter<T, State::updated(weight), State::layout_of(gradient_layout(weight)), Machine::kind>{p});
       };
       if (p.info->over_tensor == spread::sharded_0) as.template operator()<spread::sharded_0>();
       else if (p.info->over_tensor == spread::sharded_1) as.template operator()<spread::sharded_1>();
@@ -222,9 +286,24 @@ class stage<Machine, T, stage_layers<Runs...>, Ranks> {
     });
   }
 
+  /// Calls f(row, portions of its parameters) for each layer.
+  template <class F>
+  void each_layer_portions(F&& f) {
+    each_layer([&]<class L>(std::size_t row) {
+      std::size_t portions = 0;
+      for (auto const& p : parameters_of<L, Ranks::count>) portions += portions_of(p);
+      f(row, portions);
+    });
+  }
+
   /// All gradients of the stage, one after the other, alignment included.
   [[nodiscard]] std::span<accumulate> gradients() const {
     return {at<accumulate>(info().gradients), info().parameter_elements};
+  }
+  /// What the layers read, likewise.
+  [[nodiscard]] auto* all_weights() const {
+    if constexpr (master_copy) return at<T>(info().weights);
+    else return at<accumulate>(info().master);
   }
 
  private:
@@ -249,6 +328,20 @@ class stage<Machine, T, stage_layers<Runs...>, Ranks> {
     }(std::make_index_sequence<sizeof...(Runs)>{});
   }
 
+  /// Do data ranks hold slices of the masters? Those that layers read are whole on each.
+  [[nodiscard]] bool masters_divided() const { return master_copy && info().divided; }
+
+  /// Calls f(first element, count, where they are stored) for what this data rank holds of `count` elements from `begin`
+  /// on: all of them, at their place, unless they are divided.
+  template <class F>
+  void each_run(std::size_t begin, std::size_t count, bool divided, F&& f) const {
+    if (!divided) return f(begin, count, begin);
+    for (held_slice const& s : tables_.slices) {
+      std::size_t const first = std::max(begin, s.begin), end = std::min(begin + count, s.end);
+      if (first < end) f(first, end - first, s.stored + (first - s.begin));
+    }
+  }
+
   template <class U>
   [[nodiscard]] U* at(region const& r) const {
     return reinterpret_cast<U*>(arena_ + r.offset);
@@ -264,7 +357,6 @@ class stage<Machine, T, stage_layers<Runs...>, Ranks> {
   [[nodiscard]] std::byte* saved(std::size_t row, int slot) const {
     return tables_.layers[row].recomputed ? arena_ + info().working.offset : kept(row, slot);
   }
-  [[nodiscard]] accumulate* master(std::size_t row) const { return at<accumulate>(info().master) + tables_.places[row].parameter_offset; }
   [[nodiscard]] accumulate* gradients(std::size_t row) const {
     return at<accumulate>(info().gradients) + tables_.places[row].parameter_offset;
   }
@@ -309,21 +401,15 @@ class stage<Machine, T, stage_layers<Runs...>, Ranks> {
     return c;
   }
 
-  void fill(parameter_info const& p, std::uint64_t name, std::uint64_t seed, accumulate* to) {
-    constexpr std::size_t block = 1024;
-    std::array<accumulate, block> values;
+  void fill(std::size_t row, parameter_info const& p, std::uint64_t name, std::uint64_t seed) {
     std::uint64_t const key = mixed_key(seed, name);
-    for (std::size_t done = 0; done < p.count; done += block) {
-      std::size_t const n = p.count - done < block ? p.count - done : block;
-      for (std::size_t i = 0; i < n; ++i) {
-        auto const at = static_cast<std::uint32_t>(p.whole_index(done + i, ranks_.number()));
-        auto const words = philox({at, 0, 0, 0}, key);
-        double const u = uniform(words[0]), v = uniform(words[1]);
-        double const unit = p.uniform ? std::sqrt(3.0) * (2 * u - 1) : std::sqrt(-2 * std::log(u)) * std::cos(6.283185307179586 * v);
-        values[i] = static_cast<accumulate>(p.mean + p.deviation_of(at) * unit);
-      }
-      machine_.copy(to + done, values.data(), n * sizeof(accumulate));
-    }
+    set_values(row, p, [&](std::size_t i) {
+      auto const at = static_cast<std::uint32_t>(p.whole_index(i, ranks_.number()));
+      auto const words = philox({at, 0, 0, 0}, key);
+      double const u = uniform(words[0]), v = uniform(words[1]);
+      double const unit = p.uniform ? std::sqrt(3.0) * (2 * u - 1) : std::sqrt(-2 * std::log(u)) * std::cos(6.283185307179586 * v);
+      return static_cast<accumulate>(p.mean + p.deviation_of(at) * unit);
+    });
   }
 
   stage_tables tables_;
