@@ -122,6 +122,22 @@ TEST_CASE("a device that fails stops the mesh, and the next step is as if nothin
   }
 }
 
+TEST_CASE("a device that fails with divided gradients leaves none of them behind", "[mesh][faults]") {
+  using recipe = test::mesh_recipe<all_2, mpx::bf16_mixed, mpx::one_f_one_b<mpx::microbatches<4>>, mpx::adam, mpx::shard_gradients,
+                                   mpx::gradient_buckets<mpx::bytes{1}>>;
+  mpx::trainer<model, recipe, sabotaged> trainer{{.seed = 2}}, never{{.seed = 2}};
+  trainer.step(test::mesh_batch(0));
+  never.step(test::mesh_batch(0));
+  for (auto* order : {&of_tensor_ranks, &of_data_ranks}) {
+    *order = sabotage::throw_once;
+    CHECK_THROWS_WITH(trainer.step(test::mesh_batch(1)), "a device is gone");
+    CHECK(test::all_parameters(trainer) == test::all_parameters(never));
+  }
+  trainer.step(test::mesh_batch(1));
+  never.step(test::mesh_batch(1));
+  CHECK(test::all_parameters(trainer) == test::all_parameters(never));
+}
+
 TEST_CASE("weights that could not be gathered behind an update are gathered before the next job", "[mesh][faults]") {
   using recipe = test::mesh_recipe<all_2, mpx::bf16_mixed, mpx::one_f_one_b<mpx::microbatches<4>>, mpx::adam, mpx::shard_optimizer>;
   mpx::trainer<model, recipe, sabotaged> trainer{{.seed = 2}}, never{{.seed = 2}};

@@ -76,13 +76,18 @@ void divides_what_is_planned() {
   auto const each_region = [&](mpx::stage_info const& s, auto f) {
     f(s.states);
     if (s.weights.size > 0) f(s.master);  // where layers read it, it is whole
+    if (s.gradients_divided) f(s.gradients);
+  };
+  auto const written_until = [](auto arena, std::size_t begin, std::size_t size) {
+    while (size > 0 && arena[begin + size - 1] == paint) --size;
+    return mpx::aligned(size);
   };
   for (std::size_t n = 0; n < plan.mesh.devices(); ++n)
     for (auto const& s : plan.stages)
       if (s.device_index == plan.mesh.coordinate(n).stage_device)
-        each_region(s, [&](mpx::region const& r) {
+        for (auto const& r : {s.states, s.weights.size > 0 ? s.master : mpx::region{}, s.bucket_buffers,
+                              s.gradients_divided ? s.gradients : mpx::region{}})
           std::fill_n(devices.arena(n).begin() + static_cast<long>(r.offset), r.size, paint);
-        });
   int const sequences = plan.capacity.sequences * static_cast<int>(plan.microbatches * plan.mesh.data);
   CHECK_FALSE(trainer.step(make_batch(sequences, 6, 6, 12, 16, 1)).skipped);
 
@@ -105,14 +110,20 @@ void divides_what_is_planned() {
         });
         std::size_t k = 0;
         each_region(s, [&](mpx::region const& r) {
-          std::size_t high = r.size;
-          while (high > 0 && arena[r.offset + high - 1] == paint) --high;
+          std::size_t const high = written_until(arena, r.offset, r.size);
           std::size_t const arrays = r.offset == s.states.offset ? std::size_t{Recipe::optimizer::states} : 1;
-          CHECK(mpx::aligned(high) == (own == 0 ? 0 : (arrays - 1) * s.slice_elements + own) * sizeof(float));
+          CHECK(high == (own == 0 ? 0 : (arrays - 1) * s.slice_elements + own) * sizeof(float));
           most.resize(std::max(most.size(), k + 1));
-          most[k] = std::max(most[k], mpx::aligned(high));
+          most[k] = std::max(most[k], high);
           ++k;
         });
+        // The largest bucket fills its buffer, whichever that is.
+        std::size_t filled = 0;
+        for (std::size_t b = 0; b < s.buckets_at_once; ++b) {
+          std::size_t const bytes = s.bucket_elements * sizeof(float);
+          filled = std::max(filled, written_until(arena, s.bucket_buffers.offset + b * bytes, bytes));
+        }
+        CHECK(filled * s.buckets_at_once == s.bucket_buffers.size);
         brought += devices.data_group(at).bytes_brought(static_cast<int>(d));
       }
       std::size_t k = 0;

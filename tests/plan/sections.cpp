@@ -97,5 +97,16 @@ constexpr auto& f32_eighth = mpx::plan_v<small, f32<mpx::shard_optimizer>>;
 static_assert(f32_eighth.stages[0].master.size == 4 * elements && f32_eighth.stages[0].states.size == eighth.stages[0].states.size);
 static_assert(f32_eighth.data_gather_bytes(0) == mpx::bytes{4 * elements});
 
+// Gradients divided as well: a slice of them, and two buckets on their way, for each of four microbatches.
+template <class... More>
+using by_four = recipe<mesh<8>, mpx::gpipe<mpx::microbatches<4>>, More...>;
+constexpr auto& keeps = mpx::plan_v<small, by_four<mpx::sum_each_microbatch>>;
+constexpr auto& divides = mpx::plan_v<small, by_four<mpx::shard_gradients>>;
+static_assert(divides.stages[0].gradients.size == divides.stages[0].states.size / 2 && divides.stages[0].waiting_sums.size == 0);
+static_assert(divides.stages[0].bucket_buffers.size == 2 * 4 * divides.stages[0].bucket_elements);
+static_assert(divides.stages[0].bucket_elements == divides.layers[0].parameter_elements);  // the tables
+static_assert(keeps.stages[0].waiting_sums.size == keeps.stages[0].gradients.size);
+static_assert(divides.data_sum_bytes(0) == keeps.data_sum_bytes(0) && divides.data_sum_bytes(0) == whole.data_sum_bytes(0) * 4);
+
 // Alone, a rank has nobody to divide with.
 static_assert(!mpx::plan_v<small, recipe<mesh<1>, mpx::shard_optimizer>>.stages[0].divided);

@@ -13,6 +13,15 @@ namespace mpx {
 
 namespace detail {
 
+/// Copies of the gradients beside those under way.
+template <class Recipe>
+inline constexpr std::size_t copies_that_wait = [] {
+  constexpr std::size_t M = Recipe::schedule::microbatches;
+  if (Recipe::divides_gradients) return std::size_t{0};
+  if (Recipe::sums_each_microbatch) return std::size_t{M > 1};
+  return waiting_sums<typename Recipe::gradient_sum>(M);
+}();
+
 /// Bytes that so many parameters occupy for the whole run: weights, master copies, gradients and the optimizer's states.
 /// What data ranks divide is counted as if it were divided evenly.
 template <class Recipe>
@@ -20,9 +29,8 @@ constexpr std::size_t bytes_of_parameters(std::size_t count) {
   constexpr element_sizes sizes = sizes_of<typename Recipe::precision>;
   constexpr bool master_copy = has_master_copy<typename Recipe::precision>;
   constexpr std::size_t ranks = Recipe::divides_optimizer ? Recipe::mesh::mesh_data : 1;
-  std::size_t const waiting = waiting_sums<typename Recipe::gradient_sum>(Recipe::schedule::microbatches);
   std::size_t const divided = (count + ranks - 1) / ranks;
-  std::size_t const gradients = count * sizes.accumulate * (1 + waiting);
+  std::size_t const gradients = (Recipe::divides_gradients ? divided : count * (1 + copies_that_wait<Recipe>)) * sizes.accumulate;
   std::size_t const states = divided * sizes.accumulate * static_cast<std::size_t>(Recipe::optimizer::states);
   return gradients + states + (master_copy ? count * sizes.compute + divided * sizes.accumulate : count * sizes.accumulate);
 }

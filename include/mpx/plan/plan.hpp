@@ -38,6 +38,7 @@ struct plan {
   element_sizes elements;
   mesh_shape mesh;
   std::size_t microbatches = 0;  ///< of one data rank
+  std::size_t data_sums = 0;     ///< how often gradients are summed over the data ranks in a step
   std::array<layer_info, Layers> layers{};
   std::array<device, Layers> placement{};
   std::array<layer_place, Layers> places{};
@@ -71,7 +72,7 @@ struct plan {
       use.optimizer += {s.states.size};
       use.constants += {s.constants.size};
       use.activations += {s.saved.size + s.working.size};
-      use.scratch += {s.gradient_buffers.size + s.held_gradients.size + s.outgoing.size + s.scratch.size};
+      use.scratch += {s.bucket_buffers.size + s.gradient_buffers.size + s.held_gradients.size + s.outgoing.size + s.scratch.size};
       use.channels += {s.incoming_forward.size + s.incoming_backward.size};
     }
     return use;
@@ -95,7 +96,7 @@ struct plan {
 
   /// Bytes of gradients that each data rank of a stage sums with the others in a step.
   [[nodiscard]] constexpr bytes data_sum_bytes(std::size_t stage) const {
-    return {mesh.data > 1 ? stages[stage].parameter_elements * elements.accumulate : 0};
+    return {stages[stage].parameter_elements * elements.accumulate * data_sums};
   }
 
   [[nodiscard]] constexpr std::size_t parameters() const {
@@ -126,6 +127,7 @@ constexpr auto make_plan() {
   out.elements = sizes_of<typename Recipe::precision>;
   out.mesh = {Recipe::mesh::mesh_data, D, Recipe::mesh::mesh_tensor};
   out.microbatches = M;
+  out.data_sums = Recipe::mesh::mesh_data == 1 ? 0 : Recipe::sums_each_microbatch ? M : 1;
   out.layers = layers;
   out.placement = where;
   out.routes = routes_v<Model, Recipe>;
@@ -153,7 +155,7 @@ constexpr auto make_plan() {
   out.actions = make_actions<typename Recipe::schedule, D>(device_of_stage, channel_depth, forward_cost, backward_cost);
 
   memory_sizes const sizes{Recipe::capacity, out.elements, has_master_copy<typename Recipe::precision>,
-                           static_cast<std::size_t>(Recipe::optimizer::states), waiting_sums<typename Recipe::gradient_sum>(M)};
+                           static_cast<std::size_t>(Recipe::optimizer::states), copies_that_wait<Recipe>};
   for (std::size_t s = 0; s < S; ++s) {
     out.stages[s].slots = out.actions.slots[s];
     if constexpr (Recipe::divides_optimizer) divide_stage<Model, Recipe>(out.stages[s]);

@@ -73,13 +73,20 @@ constexpr void cut(gradient_section<D>& section, gradient_bucket const& bucket) 
 
 }  // namespace detail
 
+namespace detail {
+
+/// Units   elements
+template <class Recipe>
+inline constexpr std::size_t least_bucket = Recipe::buckets::bucket.count / sizes_of<typename Recipe::precision>.accumulate;
+
+}  // namespace detail
+
 /// Calls f(gradient_section) for the sections of a stage, last buckets first. Where data ranks divide the optimizer's
 /// state, a parameter that shares its values with another one is a section of its own: all its holders are divided alike.
 template <class Model, class Recipe, class F>
 constexpr void each_section(stage_info const& stage, F f) {
   constexpr std::size_t D = Recipe::mesh::mesh_data;
-  constexpr std::size_t least = Recipe::buckets::bucket.count / sizes_of<typename Recipe::precision>.accumulate;
-  each_bucket(stage, layers_v<Model, Recipe>, least, [&](gradient_bucket const& bucket) {
+  each_bucket(stage, layers_v<Model, Recipe>, detail::least_bucket<Recipe>, [&](gradient_bucket const& bucket) {
     gradient_section<D> next{bucket.first_layer, bucket.begin, bucket.begin, {}};
     auto const close = [&](std::size_t end) {
       next.end = end;
@@ -109,6 +116,15 @@ constexpr void divide_stage(stage_info& stage) {
   });
   stage.divided = true;
   stage.slice_elements = *std::max_element(elements.begin(), elements.end());
+  if constexpr (Recipe::divides_gradients) {
+    std::size_t buckets = 0;
+    each_bucket(stage, layers_v<Model, Recipe>, least_bucket<Recipe>, [&](gradient_bucket const& b) {
+      ++buckets;
+      stage.bucket_elements = std::max(stage.bucket_elements, b.size());
+    });
+    stage.gradients_divided = true;
+    stage.buckets_at_once = std::min<std::size_t>(2, buckets * Recipe::schedule::microbatches);
+  }
 }
 
 }  // namespace detail

@@ -238,12 +238,15 @@ struct recipe {
   using lr = typename detail::pick<s::lr_schedule, constant_rate, Policies...>::type;
   using optimizer = typename detail::pick<s::optimizer, adam, Policies...>::type;
   using recompute = typename detail::pick<s::recompute, keep_activations, Policies...>::type;
-  using gradient_sum = typename detail::pick<s::gradient_sum, sum_in_order, Policies...>::type;
   using buckets = typename detail::pick<s::buckets, gradient_buckets<>, Policies...>::type;
   using sharding = typename detail::pick<s::sharding, replicate_optimizer, Policies...>::type;
+  using default_sum = std::conditional_t<sharding::divides_gradients, sum_each_microbatch, sum_in_order>;
+  using gradient_sum = typename detail::pick<s::gradient_sum, default_sum, Policies...>::type;
   using capacity_policy = typename detail::pick<s::capacity, detail::no_capacity, Policies...>::type;
   static constexpr extents capacity = detail::capacity_on_mesh<capacity_policy, mesh>();
   static constexpr bool divides_optimizer = mesh::mesh_data > 1 && sharding::divides_optimizer;  ///< among data ranks
+  static constexpr bool divides_gradients = mesh::mesh_data > 1 && sharding::divides_gradients;
+  static constexpr bool sums_each_microbatch = mesh::mesh_data > 1 && gradient_sum::sums_each_microbatch;
   static constexpr auto budgets = detail::budgets_of<Policies...>();
 
   /// The numbers of a run: none of them decides a type or a byte, so none needs compiling again.

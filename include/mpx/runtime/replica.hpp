@@ -70,9 +70,13 @@ class replica {
   /// their way to the other data ranks.
   [[nodiscard]] device_gradients<from_backward> run_actions(std::size_t device, job<Recipe> const& asked,
                                                             std::span<accumulate> losses) {
-    each_stage_of(device, [](auto& stage) { stage.clear_gradients(); });
-    for (std::size_t s = 0; s < S; ++s)
-      if (plan.stages[s].device_index == device) backwards_done_[s] = 0;
+    if constexpr (!Recipe::divides_gradients)  // else those of a first microbatch replace what was there
+      each_stage_of(device, [](auto& stage) { stage.clear_gradients(); });
+    for (std::size_t s = 0; s < S; ++s) {
+      if (plan.stages[s].device_index != device) continue;
+      backwards_done_[s] = 0;
+      if constexpr (plan.mesh.data > 1) reducers_[s].begin_step();
+    }
     for (std::size_t i = plan.actions.begin[device]; i < plan.actions.begin[device + 1]; ++i)
       execute(plan.actions.actions[i], asked, losses);
     return device_gradients<from_backward>(device);
@@ -258,14 +262,20 @@ class replica {
 
   void make_reducers(std::array<group*, P> const& data_groups) {
     std::array<std::size_t, P> sums{};
+    constexpr gradient_ways ways{divides, Recipe::divides_gradients, Recipe::sums_each_microbatch,
+                                 sums_in_a_tree ? sum_order::in_pairs : sum_order::one_by_one};
     each_stage([&](auto& stage) {
       std::vector<typename reducer::section> sections;
+      std::vector<gradient_bucket> buckets;
       each_section<Model, Recipe>(stage.info(), [&](auto const& s) { sections.push_back(s); });
-      std::size_t const d = stage.info().device_index;
-      auto const& made = reducers_.emplace_back(stage.gradients(), std::move(sections), divides, *data_groups[d],
-                                                static_cast<int>(data_rank_), sums[d],
-                                                sums_in_a_tree ? sum_order::in_pairs : sum_order::one_by_one);
-      sums[d] += made.sections().size();
+      each_bucket(stage.info(), plan.layers, detail::least_bucket<Recipe>, [&](auto const& b) { buckets.push_back(b); });
+      std::size_t const d = stage.info().device_index, number = reducers_.size();
+      auto& made = reducers_.emplace_back(devices_[d].processor, stage.gradient_memory(), std::move(buckets), std::move(sections),
+                                          ways, *data_groups[d], data_rank_, sums[d]);
+      for (auto const& slice : slices_[number])
+        for (auto const& s : made.sections())
+          if (slice.begin >= s.begin && slice.end <= s.end && slice.end > slice.begin) made.store(s.begin, slice.stored);
+      sums[d] += made.numbers();
     });
   }
 
@@ -340,8 +350,10 @@ class replica {
           break;
         }
         case action_kind::backward:
-          stage.backward(asked.values, part, a.slot, [&](std::size_t row) { reduce(stage, s, row, a.microbatch); });
+          stage.backward(asked.values, part, a.slot, [&](std::size_t row) { prepare_to_reduce(stage, s, row); },
+                         [&](std::size_t row) { reduce(stage, s, row, a.microbatch); });
           ++backwards_done_[s];
+          if constexpr (plan.mesh.data > 1) reducers_[s].end_pass();
           break;
         case action_kind::receive_forward:
           each_stream(s - 1, part, [&](std::size_t k, int held, std::size_t bytes) {
@@ -367,7 +379,15 @@ class replica {
     });
   }
 
-  /// After a backward of stage s came to the end of this layer. The last backward of a step decides when gradients go.
+  /// Before a backward of stage s begins with this layer.
+  template <class Stage>
+  void prepare_to_reduce([[maybe_unused]] Stage& stage, [[maybe_unused]] std::size_t s, [[maybe_unused]] std::size_t row) {
+    if constexpr (plan.mesh.data > 1)
+      reducers_[s].enter(row, [&](accumulate* memory, std::size_t first) { stage.collect_gradients_in(memory, first); });
+  }
+
+  /// After a backward of stage s came to the end of this layer. The last backward of a step decides when gradients go,
+  /// unless they go for each microbatch.
   template <class Stage>
   void reduce([[maybe_unused]] Stage& stage, [[maybe_unused]] std::size_t s, [[maybe_unused]] std::size_t row,
               [[maybe_unused]] int number) {
@@ -375,7 +395,7 @@ class replica {
     if constexpr (plan.mesh.data > 1) {
       if constexpr (sums_in_a_tree)
         reducers_[s].each_section_of(row, [&](auto const& of) { stage.fold_gradients(m, plan.microbatches, of.begin, of.size()); });
-      if (backwards_done_[s] + 1 == plan.microbatches) reducers_[s].leave(row);
+      reducers_[s].leave(row, backwards_done_[s] + 1 == plan.microbatches);
     } else if constexpr (sums_in_a_tree) {
       if (row == stage.info().first) stage.fold_gradients(m, plan.microbatches, 0, stage.info().parameter_elements);
     }
@@ -395,7 +415,7 @@ class replica {
   links<Backend, S> links_;
   std::array<std::vector<held_slice>, S> slices_;  ///< of each stage; empty where nothing is divided
   stages stages_;
-  using reducer = gradient_reducer<group, accumulate, plan.mesh.data>;
+  using reducer = gradient_reducer<group, machine, accumulate, plan.mesh.data>;
   std::vector<reducer> reducers_;                ///< of each stage; none on one data rank
   std::array<std::size_t, S> backwards_done_{};  ///< in the step under way; written by the stage's device
   std::array<std::size_t, plan.layer_count + 1> first_portion_{};

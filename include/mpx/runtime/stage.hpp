@@ -19,6 +19,7 @@
 #include <mpx/plan/partition.hpp>
 #include <mpx/policy/sharding.hpp>
 #include <mpx/runtime/microbatch.hpp>
+#include <mpx/runtime/reducer.hpp>
 
 namespace mpx {
 
@@ -92,7 +93,8 @@ class stage<Machine, T, stage_layers<Runs...>, Ranks> {
         machine_(machine),
         arena_(arena),
         ranks_(ranks),
-        scratch_(arena + tables.info->scratch.offset, tables.info->scratch.size) {}
+        scratch_(arena + tables.info->scratch.offset, tables.info->scratch.size),
+        collected_(reinterpret_cast<accumulate*>(arena + tables.info->gradients.offset)) {}
 
   [[nodiscard]] stage_info const& info() const { return *tables_.info; }
   [[nodiscard]] scratch_space const& scratch() const { return scratch_; }
@@ -181,9 +183,9 @@ class stage<Machine, T, stage_layers<Runs...>, Ranks> {
   }
 
   /// Runs the layers backwards. The gradient of what crossed from the stage before is then at `input_gradient()`. Calls
-  /// done(row) when a layer's parameters have their gradients.
-  template <class Done>
-  void backward(step_values const& step, microbatch const& part, int slot, Done&& done) {
+  /// before(row) and after(row) around each layer; after it, its parameters have their gradients.
+  template <class Before, class After>
+  void backward(step_values const& step, microbatch const& part, int slot, Before&& before, After&& after) {
     for (std::size_t h = 0; h < tables_.held_count; ++h) {
       auto const& s = tables_.held[h];
       if (s.last_reader >= info().first && s.last_reader < info().end && s.writer < info().end)
@@ -192,6 +194,7 @@ class stage<Machine, T, stage_layers<Runs...>, Ranks> {
     T const* gradient = gradient_buffer(0);  // where the next stage's gradient was received
     std::size_t turn = 1;
     each_layer_backwards([&]<class L>(std::size_t row) {
+      before(row);
       layer_info const& layer = tables_.layers[row];
       auto const& route = tables_.routes[row];
       T const* const dy = route.gives_held >= 0 ? held_gradient(route.gives_held) : gradient;
@@ -214,7 +217,7 @@ class stage<Machine, T, stage_layers<Runs...>, Ranks> {
       if (route.takes_held >= 0)
         machine_.add(held_gradient(route.takes_held), dx, stream_elements(layer.takes, part));
       gradient = dx;
-      done(row);
+      after(row);
     });
     input_gradient_ = gradient;
   }
@@ -241,7 +244,7 @@ class stage<Machine, T, stage_layers<Runs...>, Ranks> {
         std::size_t const offset = tables_.places[row].parameter_offset + p.offset;
         f(parameter_view<T>{row, index++, &p, 0, p.count, portion,
                             masters_divided() ? nullptr : at<accumulate>(info().master) + offset,
-                            at<accumulate>(info().gradients) + offset,
+                            info().gradients_divided ? nullptr : at<accumulate>(info().gradients) + offset,
                             info().divided ? nullptr : at<accumulate>(info().states) + offset,
                             info().divided ? info().slice_elements : info().parameter_elements,
                             master_copy ? at<T>(info().weights) + offset : nullptr});
@@ -262,7 +265,7 @@ class stage<Machine, T, stage_layers<Runs...>, Ranks> {
         run.count = count;
         run.portion += run.first / portion_elements;
         run.master = at<accumulate>(info().master) + (masters_divided() ? stored : first);
-        run.gradient += run.first;
+        run.gradient = at<accumulate>(info().gradients) + (info().gradients_divided ? stored : first);
         run.states = at<accumulate>(info().states) + stored;
         if (run.weights) run.weights += run.first;
         f(run);
@@ -296,9 +299,15 @@ class stage<Machine, T, stage_layers<Runs...>, Ranks> {
     });
   }
 
-  /// All gradients of the stage, one after the other, alignment included.
-  [[nodiscard]] std::span<accumulate> gradients() const {
-    return {at<accumulate>(info().gradients), info().parameter_elements};
+  /// Where the stage has its gradients.
+  [[nodiscard]] gradient_places<accumulate> gradient_memory() const {
+    return {at<accumulate>(info().gradients), at<accumulate>(info().waiting_sums), at<accumulate>(info().bucket_buffers),
+            info().bucket_elements, info().buckets_at_once};
+  }
+  /// From here on backward adds to gradients there: those of the stage from the `first`-th on.
+  void collect_gradients_in(accumulate* memory, std::size_t first) {
+    collected_ = memory;
+    first_collected_ = first;
   }
   /// What the layers read, likewise.
   [[nodiscard]] auto* all_weights() const {
@@ -358,7 +367,7 @@ class stage<Machine, T, stage_layers<Runs...>, Ranks> {
     return tables_.layers[row].recomputed ? arena_ + info().working.offset : kept(row, slot);
   }
   [[nodiscard]] accumulate* gradients(std::size_t row) const {
-    return at<accumulate>(info().gradients) + tables_.places[row].parameter_offset;
+    return collected_ + (tables_.places[row].parameter_offset - first_collected_);
   }
   [[nodiscard]] T const* weights(std::size_t row) const {
     return at<T>(master_copy ? info().weights : info().master) + tables_.places[row].parameter_offset;
@@ -418,6 +427,8 @@ class stage<Machine, T, stage_layers<Runs...>, Ranks> {
   Ranks ranks_;
   scratch_space scratch_;
   T const* input_gradient_ = nullptr;
+  accumulate* collected_;  ///< where backward adds to gradients, those from first_collected_ on
+  std::size_t first_collected_ = 0;
 };
 
 }  // namespace mpx
