@@ -12,21 +12,12 @@
 
 #include <mpx/host/group.hpp>
 
+#include "host/on_ranks.hpp"
+
 using mpx::on_host::aborted;
 using mpx::on_host::group;
+using test::on_ranks;
 using namespace std::chrono_literals;
-
-namespace {
-
-/// Runs f(rank) on its own thread for each rank.
-template <class F>
-void on_ranks(int ranks, F f) {
-  std::vector<std::thread> threads;
-  for (int rank = 0; rank < ranks; ++rank) threads.emplace_back([=] { f(rank); });
-  for (auto& t : threads) t.join();
-}
-
-}  // namespace
 
 TEST_CASE("no rank leaves a barrier before the last has come", "[host][group]") {
   group g("all", 3, 10s);

@@ -10,7 +10,7 @@
 namespace {
 
 /// What a rank of one kind of group does wrong.
-enum class sabotage { none, scale_a_part, skip_the_sum, throw_once, give_no_number, come_late };
+enum class sabotage { none, scale_a_part, skip_the_sum, throw_once, lose_the_gather, give_no_number, come_late };
 
 std::atomic<sabotage> of_tensor_ranks{sabotage::none}, of_data_ranks{sabotage::none}, of_ties{sabotage::none};
 
@@ -23,8 +23,38 @@ class saboteur : public mpx::on_host::group {
 
   template <class T>
   void all_reduce(int rank, T* data, std::size_t n) {
+    if (spoils(rank, data, n)) group::all_reduce(rank, data, n);
+  }
+  template <class T>
+  void all_gather(int rank, T* slice, T* whole, std::span<std::size_t const> slices) {
+    auto expected = sabotage::lose_the_gather;
+    if (rank == 1 && order_ && order_->compare_exchange_strong(expected, sabotage::none)) throw std::runtime_error("a device is gone");
+    group::all_gather(rank, slice, whole, slices);
+  }
+  // Sums of gradients come in three parts.
+  template <class T>
+  void begin_sum(int rank, std::size_t number, T* data, std::size_t n, std::span<std::size_t const> slices, mpx::sum_order order) {
+    if (spoils(rank, data, n)) group::begin_sum(rank, number, data, n, slices, order);
+  }
+  template <class T>
+  void take_sum(int rank, std::size_t number) {
+    if (!order_ || *order_ != sabotage::skip_the_sum) group::take_sum<T>(rank, number);
+  }
+  void end_sum(int rank, std::size_t number) {
+    if (!order_ || *order_ != sabotage::skip_the_sum) group::end_sum(rank, number);
+  }
+  template <class T>
+  void all_reduce(int rank, std::span<mpx::summand<T> const> mine, std::size_t n) {
+    if (order_ && *order_ == sabotage::skip_the_sum) return;
+    group::all_reduce(rank, mine, n);
+  }
+
+ private:
+  /// Does what this group's rank 1 is told. False: the sum is left out.
+  template <class T>
+  bool spoils(int rank, T* data, std::size_t n) {
     sabotage const what = order_ ? order_->load() : sabotage::none;
-    if (what == sabotage::skip_the_sum) return;
+    if (what == sabotage::skip_the_sum) return false;
     if (rank == 1 && n > 0) {
       if (what == sabotage::scale_a_part)
         for (std::size_t i = 0; i < n; ++i) data[i] = T(static_cast<float>(data[i]) * 1.01f);
@@ -35,15 +65,8 @@ class saboteur : public mpx::on_host::group {
         throw std::runtime_error("a device is gone");
       }
     }
-    group::all_reduce(rank, data, n);
+    return true;
   }
-  template <class T>
-  void all_reduce(int rank, std::span<mpx::summand<T> const> mine, std::size_t n) {
-    if (order_ && *order_ == sabotage::skip_the_sum) return;
-    group::all_reduce(rank, mine, n);
-  }
-
- private:
   static std::atomic<sabotage>* order_of(std::string const& name) {
     return name.starts_with("tensor ranks") ? &of_tensor_ranks : name.starts_with("data ranks") ? &of_data_ranks
            : name.starts_with("tied") ? &of_ties : nullptr;
@@ -97,6 +120,45 @@ TEST_CASE("a device that fails stops the mesh, and the next step is as if nothin
     never.step(test::mesh_batch(0));
     CHECK(test::all_parameters(trainer) == test::all_parameters(never));
   }
+}
+
+TEST_CASE("a device that fails with divided gradients leaves none of them behind", "[mesh][faults]") {
+  using recipe = test::mesh_recipe<all_2, mpx::bf16_mixed, mpx::one_f_one_b<mpx::microbatches<4>>, mpx::adam, mpx::shard_gradients,
+                                   mpx::gradient_buckets<mpx::bytes{1}>>;
+  mpx::trainer<model, recipe, sabotaged> trainer{{.seed = 2}}, never{{.seed = 2}};
+  trainer.step(test::mesh_batch(0));
+  never.step(test::mesh_batch(0));
+  for (auto* order : {&of_tensor_ranks, &of_data_ranks}) {
+    *order = sabotage::throw_once;
+    CHECK_THROWS_WITH(trainer.step(test::mesh_batch(1)), "a device is gone");
+    CHECK(test::all_parameters(trainer) == test::all_parameters(never));
+  }
+  trainer.step(test::mesh_batch(1));
+  never.step(test::mesh_batch(1));
+  CHECK(test::all_parameters(trainer) == test::all_parameters(never));
+}
+
+TEST_CASE("weights that could not be gathered behind an update are gathered before the next job", "[mesh][faults]") {
+  using recipe = test::mesh_recipe<all_2, mpx::bf16_mixed, mpx::one_f_one_b<mpx::microbatches<4>>, mpx::adam, mpx::shard_optimizer>;
+  mpx::trainer<model, recipe, sabotaged> trainer{{.seed = 2}}, never{{.seed = 2}};
+  // The step has happened: its update is on every rank. What is missing are the other ranks' weights.
+  of_data_ranks = sabotage::lose_the_gather;
+  CHECK(trainer.step(test::mesh_batch(0)).step == 1);
+  CHECK(of_data_ranks == sabotage::none);
+  never.step(test::mesh_batch(0));
+  CHECK(test::all_parameters(trainer) == test::all_parameters(never));
+  CHECK(trainer.evaluate(test::mesh_batch(1)) == never.evaluate(test::mesh_batch(1)));
+  // Lost again, and then once more in the job that begins with gathering: that one fails before anything is done.
+  of_data_ranks = sabotage::lose_the_gather;
+  trainer.step(test::mesh_batch(1));
+  never.step(test::mesh_batch(1));
+  of_data_ranks = sabotage::lose_the_gather;
+  CHECK_THROWS_WITH(trainer.step(test::mesh_batch(2)), "a device is gone");
+  CHECK(trainer.steps() == 2);
+  CHECK(test::all_parameters(trainer) == test::all_parameters(never));
+  trainer.step(test::mesh_batch(2));
+  never.step(test::mesh_batch(2));
+  CHECK(test::all_parameters(trainer) == test::all_parameters(never));
 }
 
 TEST_CASE("a value on one device that is no number skips the step on all", "[mesh][faults]") {

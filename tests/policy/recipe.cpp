@@ -30,6 +30,14 @@ static_assert(std::is_same_v<least::loss_scaling, mpx::no_loss_scaling>);
 static_assert(std::is_same_v<least::clipping, mpx::no_clipping>);
 static_assert(std::is_same_v<least::lr, mpx::constant_rate>);
 static_assert(std::is_same_v<least::optimizer, mpx::adam>);
+static_assert(std::is_same_v<least::gradient_sum, mpx::sum_in_order>);
+static_assert(std::is_same_v<least::buckets, mpx::gradient_buckets<mpx::bytes{25u << 20}>>);
+static_assert(std::is_same_v<least::sharding, mpx::replicate_optimizer> && !least::divides_optimizer);
+static_assert(std::is_same_v<mpx::recipe<capacity, mpx::shard_gradients>::gradient_sum, mpx::sum_each_microbatch>);
+static_assert(std::is_same_v<mpx::recipe<capacity, mpx::canonical_sum, mpx::shard_gradients>::gradient_sum, mpx::canonical_sum>);
+// Data ranks divide the optimizer's state where there are several of them.
+static_assert(!mpx::recipe<capacity, mpx::shard_optimizer>::divides_optimizer);
+static_assert(mpx::recipe<capacity, mpx::shard_optimizer, mpx::mesh<mpx::data<2>>>::divides_optimizer);
 
 // The order of arguments does not matter.
 static_assert(std::is_same_v<full::placement, mpx::place_evenly<2>>);

@@ -29,9 +29,14 @@ constexpr bool no_virtual_functions = [] {
 }();
 static_assert(no_virtual_functions<mpx::f32_only> && no_virtual_functions<mpx::bf16_mixed>);
 
-template <class Precision>
+template <class Precision, class... More>
+using mesh_recipe = mpx::recipe<mpx::mesh<mpx::data<2>, mpx::pipeline<2>>, mpx::one_f_one_b<mpx::microbatches<2>>, Precision,
+                                mpx::clip_by_global_norm, mpx::noam, mpx::gradient_buckets<mpx::bytes{1}>,
+                                mpx::microbatch_capacity<mpx::sequences<2>, mpx::source_tokens<6>, mpx::target_tokens<6>>, More...>;
+
+template <class Recipe>
 void allocates_nothing() {
-  mpx::trainer<test::small_seq2seq, recipe<Precision>> trainer{{.lr = {.warmup = 10}}};
+  mpx::trainer<test::small_seq2seq, Recipe> trainer{{.lr = {.warmup = 10}}};
   auto const batch = test::make_batch(8, 5, 6);
   trainer.step(batch);  // oneDNN's primitives are made here, once for each shape
 
@@ -48,5 +53,10 @@ TEST_CASE("the counter of allocations counts", "[step][allocations]") {
   CHECK(own_allocations == before + 1);
 }
 
-TEST_CASE("a step allocates nothing after the first one, in f32", "[step][allocations]") { allocates_nothing<mpx::f32_only>(); }
-TEST_CASE("a step allocates nothing after the first one, in bf16", "[step][allocations]") { allocates_nothing<mpx::bf16_mixed>(); }
+TEST_CASE("a step allocates nothing after the first one, in f32", "[step][allocations]") { allocates_nothing<recipe<mpx::f32_only>>(); }
+TEST_CASE("a step allocates nothing after the first one, in bf16", "[step][allocations]") { allocates_nothing<recipe<mpx::bf16_mixed>>(); }
+TEST_CASE("nor does one whose gradients and updates are divided among data ranks", "[step][allocations]") {
+  allocates_nothing<mesh_recipe<mpx::f32_only>>();
+  allocates_nothing<mesh_recipe<mpx::bf16_mixed, mpx::shard_optimizer>>();
+  allocates_nothing<mesh_recipe<mpx::bf16_mixed, mpx::shard_gradients>>();
+}

@@ -69,6 +69,9 @@ struct id_slice {
   std::size_t count = static_cast<std::size_t>(-1);
 };
 
+/// In which order the parts of a sum over ranks are added: ((p0 p1) p2) p3, or (p0 p1) (p2 p3).
+enum class sum_order { one_by_one, in_pairs };
+
 /// One of the buffers that an all_reduce adds up, and its place in the sum.
 template <class A>
 struct summand {

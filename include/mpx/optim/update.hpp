@@ -27,7 +27,7 @@ struct whole_squares {
 
 }  // namespace detail
 
-/// Sums of squares of one rank. Those of slices are added up over the tensor ranks, those of copies are counted once.
+/// Sums of squares of one tensor rank. Those of slices are added up over the tensor ranks, those of copies are counted once.
 template <class A>
 struct square_sums {
   A slices = 0;

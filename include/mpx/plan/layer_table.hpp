@@ -13,24 +13,37 @@ namespace mpx {
 
 namespace detail {
 
-/// Bytes that a parameter occupies for the whole run: weight, master copy, gradients and the optimizer's states.
+/// Copies of the gradients beside those under way.
 template <class Recipe>
-inline constexpr std::size_t bytes_per_parameter = [] {
-  constexpr element_sizes sizes = sizes_of<typename Recipe::precision>;
-  std::size_t const copy = has_master_copy<typename Recipe::precision> ? sizes.compute : 0;
-  std::size_t const waiting = waiting_sums<typename Recipe::gradient_sum>(Recipe::schedule::microbatches);
-  return copy + sizes.accumulate * (2 + waiting + static_cast<std::size_t>(Recipe::optimizer::states));
+inline constexpr std::size_t copies_that_wait = [] {
+  constexpr std::size_t M = Recipe::schedule::microbatches;
+  if (Recipe::divides_gradients) return std::size_t{0};
+  if (Recipe::sums_each_microbatch) return std::size_t{M > 1};
+  return waiting_sums<typename Recipe::gradient_sum>(M);
 }();
 
-template <class... S>
-constexpr auto make_layer_table(segments<S...>, extents const& e, element_sizes sizes, std::size_t parameter_bytes) {
+/// Bytes that so many parameters occupy for the whole run: weights, master copies, gradients and the optimizer's states.
+/// What data ranks divide is counted as if it were divided evenly.
+template <class Recipe>
+constexpr std::size_t bytes_of_parameters(std::size_t count) {
+  constexpr element_sizes sizes = sizes_of<typename Recipe::precision>;
+  constexpr bool master_copy = has_master_copy<typename Recipe::precision>;
+  constexpr std::size_t ranks = Recipe::divides_optimizer ? Recipe::mesh::mesh_data : 1;
+  std::size_t const divided = (count + ranks - 1) / ranks;
+  std::size_t const gradients = (Recipe::divides_gradients ? divided : count * (1 + copies_that_wait<Recipe>)) * sizes.accumulate;
+  std::size_t const states = divided * sizes.accumulate * static_cast<std::size_t>(Recipe::optimizer::states);
+  return gradients + states + (master_copy ? count * sizes.compute + divided * sizes.accumulate : count * sizes.accumulate);
+}
+
+template <class Recipe, class... S>
+constexpr auto make_layer_table(segments<S...>, extents const& e, element_sizes sizes) {
   std::array<layer_info, segments<S...>::layers> rows{};
   std::size_t r = 0, s = 0;
   (
       [&] {
         layer_info row = segment_row<S>(e, sizes);
         row.segment = s++;
-        row.state_bytes = row.parameter_elements * parameter_bytes + row.constant_elements * sizes.compute;
+        row.state_bytes = bytes_of_parameters<Recipe>(row.parameter_elements) + row.constant_elements * sizes.compute;
         for (auto const& p : parameters_of<typename S::layer>)
           if (p.tied_to.empty()) row.parameters += p.size();
         for (std::size_t i = 0; i < S::count; ++i) {
@@ -74,8 +87,7 @@ constexpr std::array<layer_info, N> with_recompute(std::array<layer_info, N> row
 template <class Model, class Recipe>
 inline constexpr auto layers_v =
     detail::with_recompute<typename Recipe::recompute>(
-        detail::make_layer_table(segments_of<Model>{}, Recipe::capacity, sizes_of<typename Recipe::precision>,
-                                 detail::bytes_per_parameter<Recipe>),
+        detail::make_layer_table<Recipe>(segments_of<Model>{}, Recipe::capacity, sizes_of<typename Recipe::precision>),
         Recipe::capacity, sizes_of<typename Recipe::precision>);
 
 /// The device of each layer.

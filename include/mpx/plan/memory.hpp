@@ -45,6 +45,11 @@ struct stage_info {
   std::size_t slots = 0;  ///< microbatches whose activations are kept at once
   std::size_t parameters = 0;          ///< trainable values of all tensor ranks, tied copies left out
   std::size_t parameter_elements = 0;  ///< what memory holds on one rank, copies and alignment included
+  bool divided = false;                ///< data ranks divide the optimizer's state, and masters that layers do not read
+  bool gradients_divided = false;      ///< and gradients
+  std::size_t slice_elements = 0;      ///< then: of the data rank that has most
+  std::size_t bucket_elements = 0;     ///< of the largest bucket, where gradients are divided
+  std::size_t buckets_at_once = 0;     ///< then: how many of them are under way at once
   double forward_flops = 0;            ///< of one microbatch at capacity, on one rank
   double recomputed_flops = 0;         ///< of its backward, on top of two forwards
   std::size_t tensor_sums = 0;         ///< bytes that each rank sums with the other tensor ranks, for one microbatch
@@ -52,7 +57,8 @@ struct stage_info {
   region weights;           ///< in the compute type; empty when that is the master's type
   region master;            ///< f32
   region gradients;         ///< f32
-  region waiting_sums;      ///< f32: gradients of earlier microbatches, where they are summed in a tree
+  region waiting_sums;      ///< f32: gradients of earlier microbatches, where they are summed in a tree or one by one
+  region bucket_buffers;    ///< f32: gradients of a microbatch on their way to the ranks that keep them
   region states;            ///< f32, the optimizer's
   region constants;         ///< tables that are never trained
   region saved;             ///< slots x slot_size
@@ -171,10 +177,12 @@ constexpr void lay_out_stage(stage_info& stage, std::array<layer_place, N>& plac
   stage.slot_size = slot;
   stage.gradient_buffer_size = buffer;
   place(stage.weights, sizes.master_copy ? parameters * of.compute : 0);
-  place(stage.master, parameters * of.accumulate);
-  place(stage.gradients, parameters * of.accumulate);
+  std::size_t const updated = stage.divided ? stage.slice_elements : parameters;
+  place(stage.master, (sizes.master_copy ? updated : parameters) * of.accumulate);
+  place(stage.gradients, (stage.gradients_divided ? stage.slice_elements : parameters) * of.accumulate);
   place(stage.waiting_sums, parameters * of.accumulate * sizes.waiting_sums);
-  place(stage.states, parameters * of.accumulate * sizes.optimizer_states);
+  place(stage.bucket_buffers, stage.bucket_elements * stage.buckets_at_once * of.accumulate);
+  place(stage.states, updated * of.accumulate * sizes.optimizer_states);
   place(stage.constants, constants * of.compute);
   place(stage.saved, slot * stage.slots);
   place(stage.working, working);

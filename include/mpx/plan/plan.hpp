@@ -8,6 +8,7 @@
 #include <mpx/core/units.hpp>
 #include <mpx/plan/actions.hpp>
 #include <mpx/plan/budget.hpp>
+#include <mpx/plan/sections.hpp>
 #include <mpx/plan/memory.hpp>
 #include <mpx/plan/mesh.hpp>
 #include <mpx/plan/partition.hpp>
@@ -37,6 +38,7 @@ struct plan {
   element_sizes elements;
   mesh_shape mesh;
   std::size_t microbatches = 0;  ///< of one data rank
+  std::size_t data_sums = 0;     ///< how often gradients are summed over the data ranks in a step
   std::array<layer_info, Layers> layers{};
   std::array<device, Layers> placement{};
   std::array<layer_place, Layers> places{};
@@ -70,7 +72,7 @@ struct plan {
       use.optimizer += {s.states.size};
       use.constants += {s.constants.size};
       use.activations += {s.saved.size + s.working.size};
-      use.scratch += {s.gradient_buffers.size + s.held_gradients.size + s.outgoing.size + s.scratch.size};
+      use.scratch += {s.bucket_buffers.size + s.gradient_buffers.size + s.held_gradients.size + s.outgoing.size + s.scratch.size};
       use.channels += {s.incoming_forward.size + s.incoming_backward.size};
     }
     return use;
@@ -86,9 +88,15 @@ struct plan {
   /// Bytes that each tensor rank of a stage sums with the others in a step of full microbatches.
   [[nodiscard]] constexpr bytes tensor_sum_bytes(std::size_t stage) const { return {stages[stage].tensor_sums * microbatches}; }
 
+  /// Bytes of weights that the data ranks of a stage give each other in a step, each its slice, all together.
+  [[nodiscard]] constexpr bytes data_gather_bytes(std::size_t stage) const {
+    auto const& s = stages[stage];
+    return {s.divided ? s.parameter_elements * (s.weights.size > 0 ? elements.compute : elements.accumulate) : 0};
+  }
+
   /// Bytes of gradients that each data rank of a stage sums with the others in a step.
   [[nodiscard]] constexpr bytes data_sum_bytes(std::size_t stage) const {
-    return {mesh.data > 1 ? stages[stage].parameter_elements * elements.accumulate : 0};
+    return {stages[stage].parameter_elements * elements.accumulate * data_sums};
   }
 
   [[nodiscard]] constexpr std::size_t parameters() const {
@@ -119,6 +127,7 @@ constexpr auto make_plan() {
   out.elements = sizes_of<typename Recipe::precision>;
   out.mesh = {Recipe::mesh::mesh_data, D, Recipe::mesh::mesh_tensor};
   out.microbatches = M;
+  out.data_sums = Recipe::mesh::mesh_data == 1 ? 0 : Recipe::sums_each_microbatch ? M : 1;
   out.layers = layers;
   out.placement = where;
   out.routes = routes_v<Model, Recipe>;
@@ -146,9 +155,10 @@ constexpr auto make_plan() {
   out.actions = make_actions<typename Recipe::schedule, D>(device_of_stage, channel_depth, forward_cost, backward_cost);
 
   memory_sizes const sizes{Recipe::capacity, out.elements, has_master_copy<typename Recipe::precision>,
-                           static_cast<std::size_t>(Recipe::optimizer::states), waiting_sums<typename Recipe::gradient_sum>(M)};
+                           static_cast<std::size_t>(Recipe::optimizer::states), copies_that_wait<Recipe>};
   for (std::size_t s = 0; s < S; ++s) {
     out.stages[s].slots = out.actions.slots[s];
+    if constexpr (Recipe::divides_optimizer) divide_stage<Model, Recipe>(out.stages[s]);
     lay_out_stage(out.stages[s], out.places, layers, out.routes, s > 0 ? out.links[s - 1] : link_info{}, out.links[s], s + 1 < S,
                   sizes, out.arena_bytes[device_of_stage[s]]);
   }

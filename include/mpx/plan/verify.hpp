@@ -332,6 +332,19 @@ struct gradients_fold {
   using verdict = sums_in_pairs<given_microbatches<given>, power>;
 };
 
+template <class Given, bool Holds>
+struct slices_sum {
+  static_assert(Holds, "mpx::shard_gradients requires its recipe to sum gradients over the data ranks for each microbatch: "
+                       "mpx::sum_each_microbatch, or one microbatch");
+};
+/// A rank that keeps a slice of the gradients cannot first add up all of its own microbatches'.
+template <class Model, class Recipe>
+struct slices_suffice {
+  static constexpr std::size_t given = Recipe::schedule::microbatches;
+  static constexpr bool holds = !Recipe::divides_gradients || Recipe::sums_each_microbatch || given == 1;
+  using verdict = slices_sum<given_microbatches<given>, holds>;
+};
+
 template <class Fault, class Stage, class Microbatch, bool Deadlock>
 struct schedule_runs {
   static_assert(Deadlock,
@@ -433,7 +446,7 @@ using fault_of =
                                   layers_are_placed<Model, Recipe>, devices_have_layers<Model, Recipe>,
                                   mesh_has_the_devices<Model, Recipe>, ranks_share_evenly<Model, Recipe>,
                                   microbatches_suffice<Model, Recipe>, schedule_ends<Model, Recipe>,
-                                  gradients_fold<Model, Recipe>>())::type;
+                                  gradients_fold<Model, Recipe>, slices_suffice<Model, Recipe>>())::type;
 
 /// Gives the verdict on the first fault, and no other error.
 template <class Model, class Recipe>

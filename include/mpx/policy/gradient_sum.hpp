@@ -11,6 +11,14 @@ namespace mpx {
 /// Another number of data ranks adds in other groups, and so rounds otherwise.
 struct sum_in_order {
   static constexpr bool sums_in_a_tree = false;
+  static constexpr bool sums_each_microbatch = false;
+};
+
+/// The data ranks in their order for each rank's first microbatch, then for its second, and so on (default with
+/// shard_gradients). Gradients travel for every microbatch; a rank that keeps all of them has one more copy.
+struct sum_each_microbatch {
+  static constexpr bool sums_in_a_tree = false;
+  static constexpr bool sums_each_microbatch = true;
 };
 
 /// In pairs, pairs of pairs and so on, by the index of the microbatch in the whole batch: the parameters are the same bits
@@ -18,6 +26,7 @@ struct sum_in_order {
 /// of a rank's microbatches, which must be a power of two.
 struct canonical_sum {
   static constexpr bool sums_in_a_tree = true;
+  static constexpr bool sums_each_microbatch = false;
 };
 
 /// Copies of the gradients that wait while the next microbatch is added up, beside the one under way.

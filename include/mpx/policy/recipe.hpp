@@ -9,6 +9,7 @@
 #include <mpx/core/extent.hpp>
 #include <mpx/policy/budget.hpp>
 #include <mpx/policy/clipping.hpp>
+#include <mpx/policy/gradient_buckets.hpp>
 #include <mpx/policy/gradient_sum.hpp>
 #include <mpx/policy/loss_scaling.hpp>
 #include <mpx/policy/lr_schedule.hpp>
@@ -19,6 +20,7 @@
 #include <mpx/policy/precision.hpp>
 #include <mpx/policy/recompute.hpp>
 #include <mpx/policy/schedule.hpp>
+#include <mpx/policy/sharding.hpp>
 
 namespace mpx {
 
@@ -84,11 +86,13 @@ template <class T> concept meant_as_recompute = requires { &T::recomputes; };
 template <class T> concept meant_as_capacity = requires { T::capacity; };
 template <class T> concept meant_as_budget = requires { T::budget; };
 template <class T> concept meant_as_mesh = requires { T::mesh_data; };
+template <class T> concept meant_as_sharding = requires { T::divides_optimizer; };
+template <class T> concept meant_as_buckets = requires { T::bucket; };
 template <class T> concept meant_as_gradient_sum = requires { T::sums_in_a_tree; };
 
 enum class slot {
   unknown, placement, schedule, precision, loss_scaling, clipping, lr_schedule, optimizer, recompute, capacity, budget, mesh,
-  gradient_sum
+  gradient_sum, buckets, sharding
 };
 
 template <class T>
@@ -96,6 +100,8 @@ consteval slot slot_of() {
   if constexpr (meant_as_capacity<T>) return slot::capacity;
   else if constexpr (meant_as_budget<T>) return slot::budget;
   else if constexpr (meant_as_mesh<T>) return slot::mesh;
+  else if constexpr (meant_as_sharding<T>) return slot::sharding;
+  else if constexpr (meant_as_buckets<T>) return slot::buckets;
   else if constexpr (meant_as_gradient_sum<T>) return slot::gradient_sum;
   else if constexpr (meant_as_recompute<T>) return slot::recompute;
   else if constexpr (meant_as_schedule<T>) return slot::schedule;
@@ -122,12 +128,14 @@ struct checked_policy {
   static_assert(Slot != slot::unknown,
                 "mpx::recipe requires each argument to be a policy: a placement (assign), schedule (tasks), precision "
                 "(compute), loss scaling (state), clipping (scale or element), lr schedule (rate), optimizer (states), "
-                "recompute (recomputes), mesh, canonical_sum, fits or microbatch_capacity");
+                "recompute (recomputes), mesh, canonical_sum, gradient_buckets, shard_optimizer, fits or microbatch_capacity");
 };
 template <class T> struct checked_policy<T, slot::capacity> {};
 template <class T> struct checked_policy<T, slot::budget> {};
 template <class T> struct checked_policy<T, slot::mesh> {};
 template <class T> struct checked_policy<T, slot::gradient_sum> {};
+template <class T> struct checked_policy<T, slot::buckets> {};
+template <class T> struct checked_policy<T, slot::sharding> {};
 template <class T> struct checked_policy<T, slot::placement> : checked_placement<T> {};
 template <class T> struct checked_policy<T, slot::schedule> : checked_schedule<T> {};
 template <class T> struct checked_policy<T, slot::precision> : checked_precision<T> {};
@@ -230,9 +238,15 @@ struct recipe {
   using lr = typename detail::pick<s::lr_schedule, constant_rate, Policies...>::type;
   using optimizer = typename detail::pick<s::optimizer, adam, Policies...>::type;
   using recompute = typename detail::pick<s::recompute, keep_activations, Policies...>::type;
-  using gradient_sum = typename detail::pick<s::gradient_sum, sum_in_order, Policies...>::type;
+  using buckets = typename detail::pick<s::buckets, gradient_buckets<>, Policies...>::type;
+  using sharding = typename detail::pick<s::sharding, replicate_optimizer, Policies...>::type;
+  using default_sum = std::conditional_t<sharding::divides_gradients, sum_each_microbatch, sum_in_order>;
+  using gradient_sum = typename detail::pick<s::gradient_sum, default_sum, Policies...>::type;
   using capacity_policy = typename detail::pick<s::capacity, detail::no_capacity, Policies...>::type;
   static constexpr extents capacity = detail::capacity_on_mesh<capacity_policy, mesh>();
+  static constexpr bool divides_optimizer = mesh::mesh_data > 1 && sharding::divides_optimizer;  ///< among data ranks
+  static constexpr bool divides_gradients = mesh::mesh_data > 1 && sharding::divides_gradients;
+  static constexpr bool sums_each_microbatch = mesh::mesh_data > 1 && gradient_sum::sums_each_microbatch;
   static constexpr auto budgets = detail::budgets_of<Policies...>();
 
   /// The numbers of a run: none of them decides a type or a byte, so none needs compiling again.

@@ -41,8 +41,7 @@ class executor {
 
   executor(std::uint64_t seed, std::chrono::milliseconds deadline)
       : all_devices_("all devices", static_cast<int>(mesh.devices()), deadline),
-        losses_(mesh.data * mesh.tensor * plan.microbatches),
-        squares_(mesh.tensor * plan.layer_count) {
+        losses_(mesh.data * mesh.tensor * plan.microbatches) {
     for (std::size_t d = 0; d < mesh.data; ++d)
       for (std::size_t p = 0; p < P; ++p)
         tensor_groups_.emplace_back("tensor ranks of data rank " + std::to_string(d) + ", device " + std::to_string(p),
@@ -52,7 +51,9 @@ class executor {
         data_groups_.emplace_back("data ranks of device " + std::to_string(p) + ", tensor rank " + std::to_string(t),
                                   static_cast<int>(mesh.data), deadline);
     for (std::size_t d = 0; d < mesh.data; ++d)
-      for (std::size_t t = 0; t < mesh.tensor; ++t) replicas_.emplace_back(ranks_of(d, t), d, seed, deadline);
+      for (std::size_t t = 0; t < mesh.tensor; ++t) replicas_.emplace_back(ranks_of(d, t), data_ranks_of(t), d, seed, deadline);
+    portions_ = replicas_[0].first_portion();
+    squares_.resize(mesh.tensor * portions_.back());
     try {
       for (std::size_t n = 0; n < mesh.devices(); ++n) threads_.emplace_back([this, n] { work_on(mesh.coordinate(n)); });
     } catch (std::system_error const& e) {
@@ -71,15 +72,15 @@ class executor {
       std::unique_lock lock(mutex_);
       job_ = asked;
       failure_ = nullptr;
+      not_gathered_ = false;
       running_ = mesh.devices();
       ++generation_;
       begin_.notify_all();
       end_.wait(lock, [&] { return running_ == 0; });
     }
-    if (failure_) {
-      each_meeting([](auto& m) { m.open(); });
-      std::rethrow_exception(failure_);
-    }
+    if (failure_ || not_gathered_) each_meeting([](auto& m) { m.open(); });
+    gathers_first_ = not_gathered_ || (gathers_first_ && failure_);
+    if (failure_) std::rethrow_exception(failure_);
     return {static_cast<double>(loss_sum()), decision_.finite, decision_.norm};
   }
 
@@ -125,6 +126,12 @@ class executor {
     return out;
   }
 
+  auto data_ranks_of(std::size_t t) {
+    std::array<group*, P> out{};
+    for (std::size_t p = 0; p < P; ++p) out[p] = &data_groups_[p * mesh.tensor + t];
+    return out;
+  }
+
   void stop_threads() {
     {
       std::scoped_lock const lock(mutex_);
@@ -155,6 +162,7 @@ class executor {
         if (job_.kind == job_kind::finish) return;
       }
       try {
+        if (gathers_first_) at(me.data, me.tensor).gather_weights(me.stage_device);
         if (job_.kind == job_kind::train) train(me);
         else at(me.data, me.tensor).evaluate(me.stage_device, job_, losses_of(me));
       } catch (...) {
@@ -175,18 +183,34 @@ class executor {
     each_meeting([](auto& m) { m.abort(); });
   }
 
+  /// The step has happened, but this device did not get all weights: the next job begins by gathering them.
+  void gather_later() {
+    {
+      std::scoped_lock const lock(mutex_);
+      if (not_gathered_) return;
+      not_gathered_ = true;
+    }
+    each_meeting([](auto& m) { m.abort(); });
+  }
+
   void train(mesh_coordinate const& me) {
     auto& mine = at(me.data, me.tensor);
     auto parts = mine.run_actions(me.stage_device, job_, losses_of(me));
-    auto const gradients = mine.sum_over_stages(mine.sum_over_data_ranks(std::move(parts), data_group(me)));
-    // They are the same on every data rank now: the first one's squares are everyone's.
-    if (me.data == 0)
-      mine.add_squares_of(gradients, std::span(squares_).subspan(me.tensor * plan.layer_count, plan.layer_count));
+    auto const gradients = mine.sum_over_stages(mine.sum_over_data_ranks(std::move(parts)));
+    // Each portion counts once: where gradients are the same on every data rank, the first one's squares are everyone's.
+    if (replica_type::divides || me.data == 0)
+      mine.add_squares_of(gradients, std::span(squares_).subspan(me.tensor * portions_.back(), portions_.back()));
     all_devices_.barrier(static_cast<int>(mesh.number(me)));
-    // From here on nothing throws: either every device updates its parameters, or none does.
+    // From here on no step fails: either every device updates its parameters, or none does.
     update_decision const decision = decide();
     if (mesh.number(me) == 0) decision_ = decision;
-    if (decision.finite) mine.update(gradients, job_, decision);
+    if (!decision.finite) return;
+    auto weights = mine.update(gradients, job_, decision);
+    try {
+      [[maybe_unused]] updated_weights<whole_weights> const whole = mine.gather_over_data_ranks(std::move(weights));
+    } catch (...) {
+      gather_later();
+    }
   }
 
   /// Where this device's last stage writes the loss of each of its microbatches.
@@ -208,11 +232,16 @@ class executor {
     return decide_update(job_.clipping, squares, loss_sum(), job_.loss_scale);
   }
 
-  /// One layer's sum first. In one loop over copies and slices g++ 12.2 counts some slices twice at -O2, and none with
-  /// -fno-tree-vectorize.
+  /// Copies, then slices, tensor rank by tensor rank. In one loop over copies and slices g++ 12.2 counts some slices twice
+  /// at -O2, and none with -fno-tree-vectorize.
   [[nodiscard]] accumulate squares_of_layer(std::size_t l) const {
-    accumulate sum = squares_[l].copies;
-    for (std::size_t t = 0; t < mesh.tensor; ++t) sum += squares_[t * plan.layer_count + l].slices;
+    accumulate sum = 0;
+    for (std::size_t i = portions_[l]; i < portions_[l + 1]; ++i) sum += squares_[i].copies;
+    for (std::size_t t = 0; t < mesh.tensor; ++t) {
+      accumulate slices = 0;
+      for (std::size_t i = portions_[l]; i < portions_[l + 1]; ++i) slices += squares_[t * portions_.back() + i].slices;
+      sum += slices;
+    }
     return sum;
   }
 
@@ -220,7 +249,8 @@ class executor {
   std::deque<group> tensor_groups_, data_groups_;
   std::deque<replica_type> replicas_;
   std::vector<accumulate> losses_;                ///< [data ranks, tensor ranks, microbatches]
-  std::vector<square_sums<accumulate>> squares_;  ///< [tensor ranks, layers]: of the reduced gradients
+  std::span<std::size_t const> portions_;         ///< [layers + 1]: where each layer's portions begin among all
+  std::vector<square_sums<accumulate>> squares_;  ///< [tensor ranks, portions]: of the reduced gradients
   update_decision decision_{};
 
   std::mutex mutex_;
@@ -229,6 +259,8 @@ class executor {
   std::uint64_t generation_ = 0;
   std::size_t running_ = 0;
   std::exception_ptr failure_;
+  bool not_gathered_ = false;   ///< a device could not gather weights behind the update of the step under way
+  bool gathers_first_ = false;  ///< nor one of an earlier step: a job begins with that
   std::vector<std::thread> threads_;
 };
 

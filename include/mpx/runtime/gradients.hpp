@@ -1,5 +1,6 @@
 /// @file
-/// What is still to be added to a device's gradients before norm and update may see them.
+/// What is still to be added to a device's gradients before norm and update may see them, and what is still to be gathered
+/// of its weights before layers may.
 #pragma once
 
 #include <cstddef>
@@ -13,18 +14,32 @@ namespace mpx {
 struct from_backward {
   static constexpr layout layout_of(layout const& gradient) { return gradient; }
 };
-/// Summed over the data ranks.
+/// Summed over the data ranks, each of which updates all of the parameters.
 struct summed_over_data {
   static constexpr layout layout_of(layout const& gradient) {
     return over_axis(mesh_axis::data, layouts::all_reduce, gradient);
   }
+  static constexpr layout updated(layout const& parameter) { return parameter; }
 };
-/// Summed over the data ranks and the stages: whole.
-struct summed_over_mesh {
+/// Summed over the data ranks, each of which keeps and updates a slice.
+struct scattered_over_data {
   static constexpr layout layout_of(layout const& gradient) {
-    return over_axis(mesh_axis::pipeline, layouts::all_reduce, summed_over_data::layout_of(gradient));
+    return over_axis(mesh_axis::data, [](spread x) { return layouts::reduce_scatter(x, spread::sharded_0); }, gradient);
+  }
+  static constexpr layout updated(layout const& parameter) {
+    return over_axis(mesh_axis::data, [](spread) { return spread::sharded_0; }, parameter);
   }
 };
+/// Summed over the stages too: whole.
+template <class OverData>
+struct also_over_stages {
+  static constexpr layout layout_of(layout const& gradient) {
+    return over_axis(mesh_axis::pipeline, layouts::all_reduce, OverData::layout_of(gradient));
+  }
+  static constexpr layout updated(layout const& parameter) { return OverData::updated(parameter); }
+};
+using summed_over_mesh = also_over_stages<summed_over_data>;
+using scattered_over_mesh = also_over_stages<scattered_over_data>;
 
 /// The gradients of one device in one of these states. Backward gives the first; each reduction takes one state and gives
 /// the next, so that none is forgotten and none is done twice.
@@ -39,6 +54,31 @@ class device_gradients {
   template <class Model, class Recipe, backend Backend>
   friend class replica;
   explicit device_gradients(std::size_t device) : device_(device) {}
+  std::size_t device_;
+};
+
+/// As layers read them: the same on every data rank.
+struct whole_weights {
+  static constexpr layout layout_of(layout const& parameter) { return parameter; }
+};
+/// As the update leaves them where data ranks divide it: each rank has the new values of its slice alone.
+struct weights_in_slices {
+  static constexpr layout layout_of(layout const& parameter) { return scattered_over_data::updated(parameter); }
+};
+
+/// The weights of one device after the update, in one of these states. A step ends with whole ones: slices that are not
+/// gathered do not compile.
+template <class State>
+class updated_weights {
+ public:
+  using state = State;
+  updated_weights(updated_weights&&) = default;
+  [[nodiscard]] std::size_t device() const { return device_; }
+
+ private:
+  template <class Model, class Recipe, backend Backend>
+  friend class replica;
+  explicit updated_weights(std::size_t device) : device_(device) {}
   std::size_t device_;
 };
 

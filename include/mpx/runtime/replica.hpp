@@ -20,6 +20,7 @@
 #include <mpx/plan/plan.hpp>
 #include <mpx/runtime/gradients.hpp>
 #include <mpx/runtime/links.hpp>
+#include <mpx/runtime/reducer.hpp>
 #include <mpx/runtime/stage.hpp>
 #include <mpx/runtime/step.hpp>
 #include <mpx/runtime/ties.hpp>
@@ -39,16 +40,24 @@ class replica {
   static constexpr std::size_t P = plan.device_count;
   static constexpr std::size_t T = plan.mesh.tensor;
   static constexpr bool sums_in_a_tree = Recipe::gradient_sum::sums_in_a_tree;
+  static constexpr bool divides = Recipe::divides_optimizer;
+  using over_data = std::conditional_t<divides, scattered_over_data, summed_over_data>;
+  using over_mesh = also_over_stages<over_data>;
+  using updated = std::conditional_t<divides, weights_in_slices, whole_weights>;
   using ranks = std::conditional_t<T == 1, one_rank, rank_of<group, T>>;
   using context = layer_context<machine, compute, ranks>;
 
-  /// `ranks_of_devices`: which tensor rank this is, beside the others, on each device of the pipeline axis.
-  replica(std::array<ranks, P> const& ranks_of_devices, std::size_t data_rank, std::uint64_t seed,
-          std::chrono::milliseconds deadline)
+  /// Of each device of the pipeline axis: `ranks_of_devices`, which tensor rank this is, beside the others;
+  /// `data_groups`, where the data ranks meet.
+  replica(std::array<ranks, P> const& ranks_of_devices, std::array<group*, P> const& data_groups, std::size_t data_rank,
+          std::uint64_t seed, std::chrono::milliseconds deadline)
       : data_rank_(data_rank),
         devices_(make_devices(std::make_index_sequence<P>{})),
         links_(plan, arenas(), deadline),
+        slices_(make_slices()),
         stages_(make_stages(ranks_of_devices, std::make_index_sequence<S>{})) {
+    if constexpr (plan.mesh.data > 1) make_reducers(data_groups);
+    count_portions();
     find_ties(deadline);
     each_stage([&](auto& s) { s.initialise(seed); });
     copy_tied_values();
@@ -57,10 +66,17 @@ class replica {
   replica& operator=(replica const&) = delete;
 
   // --- a device's part of a pass, called by its thread ---------------------------------------------------------------
-  /// Every forward and backward of the device's stages, with what they send and receive.
+  /// Every forward and backward of the device's stages, with what they send and receive. Gradients that are ready are on
+  /// their way to the other data ranks.
   [[nodiscard]] device_gradients<from_backward> run_actions(std::size_t device, job<Recipe> const& asked,
                                                             std::span<accumulate> losses) {
-    each_stage_of(device, [](auto& stage) { stage.clear_gradients(); });
+    if constexpr (!Recipe::divides_gradients)  // else those of a first microbatch replace what was there
+      each_stage_of(device, [](auto& stage) { stage.clear_gradients(); });
+    for (std::size_t s = 0; s < S; ++s) {
+      if (plan.stages[s].device_index != device) continue;
+      backwards_done_[s] = 0;
+      if constexpr (plan.mesh.data > 1) reducers_[s].begin_step();
+    }
     for (std::size_t i = plan.actions.begin[device]; i < plan.actions.begin[device + 1]; ++i)
       execute(plan.actions.actions[i], asked, losses);
     return device_gradients<from_backward>(device);
@@ -78,51 +94,68 @@ class replica {
       }
   }
 
-  /// Gradients become the sum over the data ranks, which are `ranks_of_device`.
-  [[nodiscard]] device_gradients<summed_over_data> sum_over_data_ranks(device_gradients<from_backward>&& of,
-                                                                       [[maybe_unused]] group& ranks_of_device) {
-    if constexpr (plan.mesh.data > 1)
-      each_stage_of(of.device(), [&](auto& stage) {
-        auto const all = stage.gradients();
-        int const rank = static_cast<int>(data_rank_);
-        if constexpr (sums_in_a_tree) ranks_of_device.all_reduce_in_pairs(rank, all.data(), all.size());
-        else ranks_of_device.all_reduce(rank, all.data(), all.size());
-      });
-    return device_gradients<summed_over_data>(of.device());
+  /// Gradients become the sum over the data ranks: all of them on each, or this rank's slice.
+  [[nodiscard]] device_gradients<over_data> sum_over_data_ranks(device_gradients<from_backward>&& of) {
+    for (std::size_t s = 0; s < reducers_.size(); ++s)
+      if (plan.stages[s].device_index == of.device()) reducers_[s].finish();
+    return device_gradients<over_data>(of.device());
   }
 
   /// Gradients of tied parameters become the sum over all who share them.
-  [[nodiscard]] device_gradients<summed_over_mesh> sum_over_stages(device_gradients<summed_over_data>&& of) {
+  [[nodiscard]] device_gradients<over_mesh> sum_over_stages(device_gradients<over_data>&& of) {
     for (auto& t : ties_) t.sum_gradients(of.device());
-    return device_gradients<summed_over_mesh>(of.device());
+    return device_gradients<over_mesh>(of.device());
   }
 
-  /// Squares of each layer's gradients.
+  /// Squares of the gradients that this rank updates, portion by portion.
+  /// Shapes  squares: [portions of the model], as in first_portion()
   template <class State>
   void add_squares_of(device_gradients<State> const& of, std::span<square_sums<accumulate>> squares) {
     each_stage_of(of.device(), [&](auto& stage) {
-      for (std::size_t r = stage.info().first; r < stage.info().end; ++r) squares[r] = {};
-      stage.template each_typed_parameter<State>([&](auto const& p) {
-        if (p.at.info->tied_to.empty())  // a copy's gradient is its owner's
-          add_squares(devices_[of.device()].processor, squares[p.at.layer], p.gradient(), p.at.info->count);
+      stage.template each_typed_run<State>([&](auto const& p) {
+        if (!p.at.info->tied_to.empty()) return;  // a copy's gradient is its owner's
+        auto* sums = &squares[first_portion_[p.at.layer] + p.at.portion];
+        auto gradient = p.gradient();
+        for (std::size_t left = p.at.count; left > 0; ++sums, gradient.data += portion_elements) {
+          std::size_t const n = std::min(left, portion_elements);
+          *sums = {};
+          add_squares(devices_[of.device()].processor, *sums, gradient, n);
+          left -= n;
+        }
       });
     });
   }
 
+  /// The optimizer's step on what this rank updates.
   template <class State>
-  void update(device_gradients<State> const& of, job<Recipe> const& asked, update_decision const& decision) noexcept {
+  [[nodiscard]] updated_weights<updated> update(device_gradients<State> const& of, job<Recipe> const& asked,
+                                               update_decision const& decision) noexcept {
     constexpr std::size_t count = static_cast<std::size_t>(Recipe::optimizer::states);
     each_stage_of(of.device(), [&](auto& stage) {
-      stage.template each_typed_parameter<State>([&](auto const& p) {
+      stage.template each_typed_run<State>([&](auto const& p) {
         std::array<accumulate*, count> states{};
         for (std::size_t k = 0; k < count; ++k) states[k] = p.at.states + k * p.at.state_stride;
         update_parameter<typename Recipe::optimizer>(
             devices_[of.device()].processor,
             constants_for(asked.optimizer, asked.constants, static_cast<int>(p.at.info->rank)), p.master(), p.weights(),
-            p.gradient(), states, p.at.info->count, static_cast<accumulate>(decision.factor),
+            p.gradient(), states, p.at.count, static_cast<accumulate>(decision.factor),
             element_bound<typename Recipe::clipping>{asked.clipping});
       });
     });
+    return updated_weights<updated>(of.device());
+  }
+
+  /// Weights become whole on every data rank.
+  [[nodiscard]] updated_weights<whole_weights> gather_over_data_ranks(updated_weights<updated>&& of) {
+    gather_weights(of.device());
+    return updated_weights<whole_weights>(of.device());
+  }
+  /// The same again, for weights of an earlier step. Nothing changes where they were whole.
+  void gather_weights([[maybe_unused]] std::size_t device) {
+    if constexpr (divides)
+      for (std::size_t s = 0; s < S; ++s)
+        if (plan.stages[s].device_index == device)
+          on_stage(s, [&](auto& stage) { reducers_[s].gather(stage.all_weights()); });
   }
 
   // --- while no pass runs ----------------------------------------------------------------------------------------------
@@ -130,6 +163,15 @@ class replica {
   template <class F>
   void each_stage(F&& f) {
     std::apply([&](auto&... s) { (f(s), ...); }, stages_);
+  }
+
+  /// Gives a parameter values, element by element as this rank has them. Its tied copies do not follow.
+  template <class F>
+  void set_values(std::size_t layer, std::size_t index, F&& value_of) {
+    parameter_info const& info = *find(layer, index).info;
+    each_stage([&](auto& s) {
+      if (layer >= s.info().first && layer < s.info().end) s.set_values(layer, info, [&](std::size_t i) { return value_of(info, i); });
+    });
   }
 
   /// Tied copies take their owners' values, and every compute-type copy its master's.
@@ -149,6 +191,21 @@ class replica {
     });
     return found;
   }
+
+  /// The part of a parameter that this data rank updates; of 0 elements when it has none.
+  [[nodiscard]] parameter_view<compute> find_updated(std::size_t layer, std::size_t index) {
+    parameter_view<compute> found;
+    each_stage([&](auto& s) {
+      if (layer < s.info().first || layer >= s.info().end) return;
+      s.each_updated([&](auto const& p) {
+        if (p.layer == layer && p.index == index) found = p;
+      });
+    });
+    return found;
+  }
+
+  /// Where each layer's portions begin among those of the model, and one more for their number.
+  [[nodiscard]] std::span<std::size_t const> first_portion() const { return first_portion_; }
 
   /// Calls f on everything that a device of this replica may wait in.
   template <class F>
@@ -195,19 +252,65 @@ class replica {
 
   template <std::size_t... I>
   stages make_stages(std::array<ranks, P> const& of_device, std::index_sequence<I...>) {
-    auto const tables = [](std::size_t s) {
+    auto const tables = [&](std::size_t s) {
       return stage_tables{&plan.stages[s],   plan.layers.data(),      plan.places.data(),    plan.routes.routes.data(),
-                          plan.routes.held.data(), plan.routes.held_count, plan.capacity};
+                          plan.routes.held.data(), plan.routes.held_count, plan.capacity, slices_[s]};
     };
     auto const on = [](std::size_t s) { return plan.stages[s].device_index; };
     return stages{stage_t<I>(tables(I), devices_[on(I)].processor, devices_[on(I)].arena.data(), of_device[on(I)])...};
   }
 
+  void make_reducers(std::array<group*, P> const& data_groups) {
+    std::array<std::size_t, P> sums{};
+    constexpr gradient_ways ways{divides, Recipe::divides_gradients, Recipe::sums_each_microbatch,
+                                 sums_in_a_tree ? sum_order::in_pairs : sum_order::one_by_one};
+    each_stage([&](auto& stage) {
+      std::vector<typename reducer::section> sections;
+      std::vector<gradient_bucket> buckets;
+      each_section<Model, Recipe>(stage.info(), [&](auto const& s) { sections.push_back(s); });
+      each_bucket(stage.info(), plan.layers, detail::least_bucket<Recipe>, [&](auto const& b) { buckets.push_back(b); });
+      std::size_t const d = stage.info().device_index, number = reducers_.size();
+      auto& made = reducers_.emplace_back(devices_[d].processor, stage.gradient_memory(), std::move(buckets), std::move(sections),
+                                          ways, *data_groups[d], data_rank_, sums[d]);
+      for (auto const& slice : slices_[number])
+        for (auto const& s : made.sections())
+          if (slice.begin >= s.begin && slice.end <= s.end && slice.end > slice.begin) made.store(s.begin, slice.stored);
+      sums[d] += made.numbers();
+    });
+  }
+
+  /// What this data rank updates of each stage, in memory order.
+  [[nodiscard]] std::array<std::vector<held_slice>, S> make_slices() const {
+    std::array<std::vector<held_slice>, S> all;
+    if constexpr (divides)
+      for (std::size_t s = 0; s < S; ++s) {
+        each_section<Model, Recipe>(plan.stages[s], [&](auto const& section) {
+          all[s].push_back({section.begin + section.slices[data_rank_], section.begin + section.slices[data_rank_ + 1], 0});
+        });
+        std::sort(all[s].begin(), all[s].end(), [](auto const& a, auto const& b) { return a.begin < b.begin; });
+        std::size_t stored = 0;
+        for (auto& slice : all[s]) {
+          slice.stored = stored;
+          stored += slice.end - slice.begin;
+        }
+      }
+    return all;
+  }
+
+  void count_portions() {
+    each_stage([&](auto& stage) {
+      stage.each_layer_portions([&](std::size_t row, std::size_t portions) { first_portion_[row + 1] = first_portion_[row] + portions; });
+    });
+  }
+
   /// One tie for each owner, in the order of their first copies.
   void find_ties(std::chrono::milliseconds deadline) {
     auto const holder = [this](std::size_t layer, std::size_t index) {
-      auto const p = find(layer, index);
-      return tie_holder<accumulate>{plan.index_of(plan.placement[layer]), p.master, p.gradient};
+      auto const whole = find(layer, index), part = find_updated(layer, index);
+      tie_holder<accumulate, compute> h{plan.index_of(plan.placement[layer]), {part.master, part.count}, part.gradient, {}};
+      if (whole.master) h.master = {whole.master, whole.count};
+      if (whole.weights) h.weights = {whole.weights, whole.count};
+      return h;
     };
     for (auto one = plan.ties.begin(); one != plan.ties.end(); ++one) {
       auto const same = [&](tie const& other) { return other.with(*one); };
@@ -215,8 +318,7 @@ class replica {
       std::vector holders{holder(one->owner_layer, one->owner_parameter)};
       for (auto copy = one; copy != plan.ties.end(); ++copy)
         if (same(*copy)) holders.push_back(holder(copy->copy_layer, copy->copy_parameter));
-      std::size_t const count = find(one->owner_layer, one->owner_parameter).info->count;
-      ties_.emplace_back(holders, count, P, deadline);
+      ties_.emplace_back(holders, find_updated(one->owner_layer, one->owner_parameter).count, P, deadline);
     }
   }
 
@@ -248,8 +350,10 @@ class replica {
           break;
         }
         case action_kind::backward:
-          stage.backward(asked.values, part, a.slot);
-          if constexpr (sums_in_a_tree) stage.fold_gradients(static_cast<std::size_t>(a.microbatch), plan.microbatches);
+          stage.backward(asked.values, part, a.slot, [&](std::size_t row) { prepare_to_reduce(stage, s, row); },
+                         [&](std::size_t row) { reduce(stage, s, row, a.microbatch); });
+          ++backwards_done_[s];
+          if constexpr (plan.mesh.data > 1) reducers_[s].end_pass();
           break;
         case action_kind::receive_forward:
           each_stream(s - 1, part, [&](std::size_t k, int held, std::size_t bytes) {
@@ -275,6 +379,28 @@ class replica {
     });
   }
 
+  /// Before a backward of stage s begins with this layer.
+  template <class Stage>
+  void prepare_to_reduce([[maybe_unused]] Stage& stage, [[maybe_unused]] std::size_t s, [[maybe_unused]] std::size_t row) {
+    if constexpr (plan.mesh.data > 1)
+      reducers_[s].enter(row, [&](accumulate* memory, std::size_t first) { stage.collect_gradients_in(memory, first); });
+  }
+
+  /// After a backward of stage s came to the end of this layer. The last backward of a step decides when gradients go,
+  /// unless they go for each microbatch.
+  template <class Stage>
+  void reduce([[maybe_unused]] Stage& stage, [[maybe_unused]] std::size_t s, [[maybe_unused]] std::size_t row,
+              [[maybe_unused]] int number) {
+    auto const m = static_cast<std::size_t>(number);
+    if constexpr (plan.mesh.data > 1) {
+      if constexpr (sums_in_a_tree)
+        reducers_[s].each_section_of(row, [&](auto const& of) { stage.fold_gradients(m, plan.microbatches, of.begin, of.size()); });
+      reducers_[s].leave(row, backwards_done_[s] + 1 == plan.microbatches);
+    } else if constexpr (sums_in_a_tree) {
+      if (row == stage.info().first) stage.fold_gradients(m, plan.microbatches, 0, stage.info().parameter_elements);
+    }
+  }
+
   template <class F>
   void each_stream(std::size_t link, microbatch const& part, F&& f) {
     for (std::size_t k = 0; k < plan.links[link].streams; ++k)
@@ -287,8 +413,13 @@ class replica {
   std::size_t data_rank_;
   std::array<device_state, P> devices_;
   links<Backend, S> links_;
+  std::array<std::vector<held_slice>, S> slices_;  ///< of each stage; empty where nothing is divided
   stages stages_;
-  std::deque<tied_values<group, accumulate>> ties_;  ///< every device walks them in this order
+  using reducer = gradient_reducer<group, machine, accumulate, plan.mesh.data>;
+  std::vector<reducer> reducers_;                ///< of each stage; none on one data rank
+  std::array<std::size_t, S> backwards_done_{};  ///< in the step under way; written by the stage's device
+  std::array<std::size_t, plan.layer_count + 1> first_portion_{};
+  std::deque<tied_values<group, accumulate, compute>> ties_;  ///< every device walks them in this order
 };
 
 }  // namespace mpx

@@ -2,6 +2,7 @@
 /// One stage at work: its layers, and the part of an arena that the plan gave it.
 #pragma once
 
+#include <algorithm>
 #include <array>
 #include <cmath>
 #include <cstddef>
@@ -16,9 +17,18 @@
 #include <mpx/plan/memory.hpp>
 #include <mpx/plan/parameter_table.hpp>
 #include <mpx/plan/partition.hpp>
+#include <mpx/policy/sharding.hpp>
 #include <mpx/runtime/microbatch.hpp>
+#include <mpx/runtime/reducer.hpp>
 
 namespace mpx {
+
+/// Neighbouring parameters of a stage that one data rank updates, and where it stores what it alone has of them.
+/// Units   elements: from the stage's first parameter; from the first that this rank stores
+struct held_slice {
+  std::size_t begin = 0, end = 0;
+  std::size_t stored = 0;
+};
 
 /// The plan's tables, as a stage reads them.
 struct stage_tables {
@@ -29,23 +39,32 @@ struct stage_tables {
   held_stream const* held = nullptr;
   std::size_t held_count = 0;
   extents capacity;
+  std::span<held_slice const> slices{};  ///< where data ranks divide the stage: this one's, in memory order
 };
 
-/// One parameter in memory, as its rank holds it.
+/// A parameter in memory, or a run of its elements, as its rank holds it.
 template <class T>
 struct parameter_view {
   using accumulate = accumulator_t<T>;
   std::size_t layer = 0;  ///< row in the model
   std::size_t index = 0;  ///< within its layer
   parameter_info const* info = nullptr;
-  accumulate* master = nullptr;
+  std::size_t first = 0;    ///< where the run begins within the parameter
+  std::size_t count = 0;    ///< elements
+  std::size_t portion = 0;  ///< number of the run's first portion within its layer
+  accumulate* master = nullptr;      ///< null where this data rank holds slices of it, and the view is of a whole parameter
   accumulate* gradient = nullptr;
-  accumulate* states = nullptr;      ///< the first of the optimizer's; the next ones follow at `state_stride`
+  accumulate* states = nullptr;      ///< the first of the optimizer's; the next ones follow at `state_stride`; null as above
   std::size_t state_stride = 0;
   T* weights = nullptr;  ///< null when the master is what the layers read
 };
 
-/// A parameter in memory whose layout is known: what norm and update work on.
+/// Portions of a parameter: its squares are added up one by one, and data ranks divide it between two of them.
+[[nodiscard]] constexpr std::size_t portions_of(parameter_info const& p) {
+  return (p.count + portion_elements - 1) / portion_elements;
+}
+
+/// A run of a parameter in memory whose layout is known: what norm and update work on.
 template <class T, layout Weight, layout Gradient, device_kind Where>
 struct typed_parameter {
   using accumulate = accumulator_t<T>;
@@ -74,7 +93,8 @@ class stage<Machine, T, stage_layers<Runs...>, Ranks> {
         machine_(machine),
         arena_(arena),
         ranks_(ranks),
-        scratch_(arena + tables.info->scratch.offset, tables.info->scratch.size) {}
+        scratch_(arena + tables.info->scratch.offset, tables.info->scratch.size),
+        collected_(reinterpret_cast<accumulate*>(arena + tables.info->gradients.offset)) {}
 
   [[nodiscard]] stage_info const& info() const { return *tables_.info; }
   [[nodiscard]] scratch_space const& scratch() const { return scratch_; }
@@ -87,29 +107,51 @@ class stage<Machine, T, stage_layers<Runs...>, Ranks> {
       run_prepare<L>(make_context(none, {}, 0, row), constants(row));
       for (auto const& p : parameters_of<L, Ranks::count>) {
         if (!p.tied_to.empty()) continue;
-        fill(p, name_hash(p.label, name_hash(".", tables_.layers[row].name.hash())), seed, master(row) + p.offset);
+        fill(row, p, name_hash(p.label, name_hash(".", tables_.layers[row].name.hash())), seed);
       }
     });
-    refresh_weights();
   }
 
-  /// Casts all master weights to the compute type.
+  /// Gives a parameter the values value_of(0), value_of(1), ...: the master, as far as this data rank holds it, and its
+  /// compute-type copy.
+  template <class F>
+  void set_values(std::size_t row, parameter_info const& p, F value_of) {
+    constexpr std::size_t block = 1024;
+    std::array<accumulate, block> values;
+    std::array<T, block> rounded;
+    std::size_t const begin = tables_.places[row].parameter_offset + p.offset;
+    for (std::size_t done = 0; done < p.count; done += block) {
+      std::size_t const n = p.count - done < block ? p.count - done : block;
+      for (std::size_t i = 0; i < n; ++i) values[i] = value_of(done + i);
+      each_run(begin + done, n, masters_divided(), [&](std::size_t first, std::size_t count, std::size_t stored) {
+        machine_.copy(at<accumulate>(info().master) + stored, values.data() + (first - begin - done), count * sizeof(accumulate));
+      });
+      if constexpr (master_copy) {
+        for (std::size_t i = 0; i < n; ++i) rounded[i] = T(values[i]);
+        machine_.copy(at<T>(info().weights) + begin + done, rounded.data(), n * sizeof(T));
+      }
+    }
+  }
+
+  /// Casts all master weights to the compute type. Where data ranks divide masters, none has them all.
   void refresh_weights() {
+    if (masters_divided()) return;
     if constexpr (master_copy) machine_.cast(at<T>(info().weights), at<accumulate>(info().master), info().parameter_elements);
   }
 
   void clear_gradients() { machine_.zero(arena_ + info().gradients.offset, info().gradients.size); }
 
   /// After the backward of the m-th of `count` microbatches, a power of two of them: their gradients are summed in pairs,
-  /// pairs of pairs and so on, like the carries of a binary counter. A sum that has no equal partner yet waits.
-  void fold_gradients(std::size_t m, std::size_t count) {
+  /// pairs of pairs and so on, like the carries of a binary counter. A sum that has no equal partner yet waits. Done for
+  /// `n` elements from the `begin`-th on.
+  void fold_gradients(std::size_t m, std::size_t count, std::size_t begin, std::size_t n) {
     bool const last = m + 1 == count;
-    accumulate* const sum = at<accumulate>(info().gradients);
-    accumulate* waiting = at<accumulate>(info().waiting_sums);
-    for (; m % 2 == 1; m /= 2, waiting += info().parameter_elements) machine_.add(sum, waiting, info().parameter_elements);
+    accumulate* const sum = at<accumulate>(info().gradients) + begin;
+    accumulate* waiting = at<accumulate>(info().waiting_sums) + begin;
+    for (; m % 2 == 1; m /= 2, waiting += info().parameter_elements) machine_.add(sum, waiting, n);
     if (last) return;
-    machine_.copy(waiting, sum, info().parameter_elements * sizeof(accumulate));
-    clear_gradients();
+    machine_.copy(waiting, sum, n * sizeof(accumulate));
+    machine_.zero(sum, n * sizeof(accumulate));
   }
 
   /// Copies this microbatch's part of the batch's columns to where the layers read them.
@@ -140,8 +182,10 @@ class stage<Machine, T, stage_layers<Runs...>, Ranks> {
     });
   }
 
-  /// Runs the layers backwards. The gradient of what crossed from the stage before is then at `input_gradient()`.
-  void backward(step_values const& step, microbatch const& part, int slot) {
+  /// Runs the layers backwards. The gradient of what crossed from the stage before is then at `input_gradient()`. Calls
+  /// before(row) and after(row) around each layer; after it, its parameters have their gradients.
+  template <class Before, class After>
+  void backward(step_values const& step, microbatch const& part, int slot, Before&& before, After&& after) {
     for (std::size_t h = 0; h < tables_.held_count; ++h) {
       auto const& s = tables_.held[h];
       if (s.last_reader >= info().first && s.last_reader < info().end && s.writer < info().end)
@@ -150,6 +194,7 @@ class stage<Machine, T, stage_layers<Runs...>, Ranks> {
     T const* gradient = gradient_buffer(0);  // where the next stage's gradient was received
     std::size_t turn = 1;
     each_layer_backwards([&]<class L>(std::size_t row) {
+      before(row);
       layer_info const& layer = tables_.layers[row];
       auto const& route = tables_.routes[row];
       T const* const dy = route.gives_held >= 0 ? held_gradient(route.gives_held) : gradient;
@@ -172,6 +217,7 @@ class stage<Machine, T, stage_layers<Runs...>, Ranks> {
       if (route.takes_held >= 0)
         machine_.add(held_gradient(route.takes_held), dx, stream_elements(layer.takes, part));
       gradient = dx;
+      after(row);
     });
     input_gradient_ = gradient;
   }
@@ -193,24 +239,49 @@ class stage<Machine, T, stage_layers<Runs...>, Ranks> {
   template <class F>
   void each_parameter(F&& f) {
     each_layer([&]<class L>(std::size_t row) {
-      std::size_t index = 0;
+      std::size_t index = 0, portion = 0;
       for (auto const& p : parameters_of<L, Ranks::count>) {
         std::size_t const offset = tables_.places[row].parameter_offset + p.offset;
-        f(parameter_view<T>{row, index++, &p, at<accumulate>(info().master) + offset, at<accumulate>(info().gradients) + offset,
-                            at<accumulate>(info().states) + offset, info().parameter_elements,
+        f(parameter_view<T>{row, index++, &p, 0, p.count, portion,
+                            masters_divided() ? nullptr : at<accumulate>(info().master) + offset,
+                            info().gradients_divided ? nullptr : at<accumulate>(info().gradients) + offset,
+                            info().divided ? nullptr : at<accumulate>(info().states) + offset,
+                            info().divided ? info().slice_elements : info().parameter_elements,
                             master_copy ? at<T>(info().weights) + offset : nullptr});
+        portion += portions_of(p);
       }
     });
   }
 
-  /// The same as typed parameters. `State::layout_of` says what a gradient's layout has become, given backward's.
-  template <class State, class F>
-  void each_typed_parameter(F&& f) {
+  /// Calls f(parameter_view) for each run of a parameter that this data rank updates: whole ones, unless data ranks
+  /// divide them. Runs begin with a portion.
+  template <class F>
+  void each_updated(F&& f) {
     each_parameter([&](parameter_view<T> const& p) {
+      std::size_t const begin = tables_.places[p.layer].parameter_offset + p.info->offset;
+      each_run(begin, p.count, info().divided, [&](std::size_t first, std::size_t count, std::size_t stored) {
+        parameter_view<T> run = p;
+        run.first = first - begin;
+        run.count = count;
+        run.portion += run.first / portion_elements;
+        run.master = at<accumulate>(info().master) + (masters_divided() ? stored : first);
+        run.gradient = at<accumulate>(info().gradients) + (info().gradients_divided ? stored : first);
+        run.states = at<accumulate>(info().states) + stored;
+        if (run.weights) run.weights += run.first;
+        f(run);
+      });
+    });
+  }
+
+  /// The same as typed parameters. `State` says what a gradient's layout has become, given backward's, and which layout a
+  /// weight is updated in.
+  template <class State, class F>
+  void each_typed_run(F&& f) {
+    each_updated([&](parameter_view<T> const& p) {
       // Few layouts, many parameters: f is compiled once for each layout.
       auto const as = [&]<spread Over>() {
         constexpr layout weight = parameter_layout(Over);
-        f(typed_parameter<T, weight, State::layout_of(gradient_layout(weight)), Machine::kind>{p});
+        f(typed_parameter<T, State::updated(weight), State::layout_of(gradient_layout(weight)), Machine::kind>{p});
       };
       if (p.info->over_tensor == spread::sharded_0) as.template operator()<spread::sharded_0>();
       else if (p.info->over_tensor == spread::sharded_1) as.template operator()<spread::sharded_1>();
@@ -218,9 +289,30 @@ class stage<Machine, T, stage_layers<Runs...>, Ranks> {
     });
   }
 
-  /// All gradients of the stage, one after the other, alignment included.
-  [[nodiscard]] std::span<accumulate> gradients() const {
-    return {at<accumulate>(info().gradients), info().parameter_elements};
+  /// Calls f(row, portions of its parameters) for each layer.
+  template <class F>
+  void each_layer_portions(F&& f) {
+    each_layer([&]<class L>(std::size_t row) {
+      std::size_t portions = 0;
+      for (auto const& p : parameters_of<L, Ranks::count>) portions += portions_of(p);
+      f(row, portions);
+    });
+  }
+
+  /// Where the stage has its gradients.
+  [[nodiscard]] gradient_places<accumulate> gradient_memory() const {
+    return {at<accumulate>(info().gradients), at<accumulate>(info().waiting_sums), at<accumulate>(info().bucket_buffers),
+            info().bucket_elements, info().buckets_at_once};
+  }
+  /// From here on backward adds to gradients there: those of the stage from the `first`-th on.
+  void collect_gradients_in(accumulate* memory, std::size_t first) {
+    collected_ = memory;
+    first_collected_ = first;
+  }
+  /// What the layers read, likewise.
+  [[nodiscard]] auto* all_weights() const {
+    if constexpr (master_copy) return at<T>(info().weights);
+    else return at<accumulate>(info().master);
   }
 
  private:
@@ -245,6 +337,20 @@ class stage<Machine, T, stage_layers<Runs...>, Ranks> {
     }(std::make_index_sequence<sizeof...(Runs)>{});
   }
 
+  /// Do data ranks hold slices of the masters? Those that layers read are whole on each.
+  [[nodiscard]] bool masters_divided() const { return master_copy && info().divided; }
+
+  /// Calls f(first element, count, where they are stored) for what this data rank holds of `count` elements from `begin`
+  /// on: all of them, at their place, unless they are divided.
+  template <class F>
+  void each_run(std::size_t begin, std::size_t count, bool divided, F&& f) const {
+    if (!divided) return f(begin, count, begin);
+    for (held_slice const& s : tables_.slices) {
+      std::size_t const first = std::max(begin, s.begin), end = std::min(begin + count, s.end);
+      if (first < end) f(first, end - first, s.stored + (first - s.begin));
+    }
+  }
+
   template <class U>
   [[nodiscard]] U* at(region const& r) const {
     return reinterpret_cast<U*>(arena_ + r.offset);
@@ -260,9 +366,8 @@ class stage<Machine, T, stage_layers<Runs...>, Ranks> {
   [[nodiscard]] std::byte* saved(std::size_t row, int slot) const {
     return tables_.layers[row].recomputed ? arena_ + info().working.offset : kept(row, slot);
   }
-  [[nodiscard]] accumulate* master(std::size_t row) const { return at<accumulate>(info().master) + tables_.places[row].parameter_offset; }
   [[nodiscard]] accumulate* gradients(std::size_t row) const {
-    return at<accumulate>(info().gradients) + tables_.places[row].parameter_offset;
+    return collected_ + (tables_.places[row].parameter_offset - first_collected_);
   }
   [[nodiscard]] T const* weights(std::size_t row) const {
     return at<T>(master_copy ? info().weights : info().master) + tables_.places[row].parameter_offset;
@@ -305,21 +410,15 @@ class stage<Machine, T, stage_layers<Runs...>, Ranks> {
     return c;
   }
 
-  void fill(parameter_info const& p, std::uint64_t name, std::uint64_t seed, accumulate* to) {
-    constexpr std::size_t block = 1024;
-    std::array<accumulate, block> values;
+  void fill(std::size_t row, parameter_info const& p, std::uint64_t name, std::uint64_t seed) {
     std::uint64_t const key = mixed_key(seed, name);
-    for (std::size_t done = 0; done < p.count; done += block) {
-      std::size_t const n = p.count - done < block ? p.count - done : block;
-      for (std::size_t i = 0; i < n; ++i) {
-        auto const at = static_cast<std::uint32_t>(p.whole_index(done + i, ranks_.number()));
-        auto const words = philox({at, 0, 0, 0}, key);
-        double const u = uniform(words[0]), v = uniform(words[1]);
-        double const unit = p.uniform ? std::sqrt(3.0) * (2 * u - 1) : std::sqrt(-2 * std::log(u)) * std::cos(6.283185307179586 * v);
-        values[i] = static_cast<accumulate>(p.mean + p.deviation_of(at) * unit);
-      }
-      machine_.copy(to + done, values.data(), n * sizeof(accumulate));
-    }
+    set_values(row, p, [&](std::size_t i) {
+      auto const at = static_cast<std::uint32_t>(p.whole_index(i, ranks_.number()));
+      auto const words = philox({at, 0, 0, 0}, key);
+      double const u = uniform(words[0]), v = uniform(words[1]);
+      double const unit = p.uniform ? std::sqrt(3.0) * (2 * u - 1) : std::sqrt(-2 * std::log(u)) * std::cos(6.283185307179586 * v);
+      return static_cast<accumulate>(p.mean + p.deviation_of(at) * unit);
+    });
   }
 
   stage_tables tables_;
@@ -328,6 +427,8 @@ class stage<Machine, T, stage_layers<Runs...>, Ranks> {
   Ranks ranks_;
   scratch_space scratch_;
   T const* input_gradient_ = nullptr;
+  accumulate* collected_;  ///< where backward adds to gradients, those from first_collected_ on
+  std::size_t first_collected_ = 0;
 };
 
 }  // namespace mpx

@@ -12,20 +12,21 @@
 namespace mpx {
 
 /// One of the parameters that share values.
-template <class A>
+template <class A, class T>
 struct tie_holder {
   std::size_t device = 0;
-  A* master = nullptr;
-  A* gradient = nullptr;
+  std::span<A> master;   ///< what this data rank holds of it
+  A* gradient = nullptr;  ///< of what this data rank updates
+  std::span<T> weights;  ///< the compute-type copy, if there is one
 };
 
 /// An owner and its copies. Every device that holds one of them walks through all ties of a model in the same order, so
 /// that none waits for another one in a circle.
-template <class Group, class A>
+template <class Group, class A, class T>
 class tied_values {
  public:
-  /// The owner comes first, then its copies in the model's order.
-  tied_values(std::vector<tie_holder<A>> const& holders, std::size_t count, std::size_t devices,
+  /// The owner comes first, then its copies in the model's order. `count`: elements that this data rank updates.
+  tied_values(std::vector<tie_holder<A, T>> const& holders, std::size_t count, std::size_t devices,
               std::chrono::milliseconds deadline)
       : holders_(holders),
         count_(count),
@@ -43,8 +44,13 @@ class tied_values {
   /// Copies take their owner's values.
   template <class Machine>
   void copy_values(Machine& machine) {
-    for (std::size_t i = 1; i < holders_.size(); ++i)
-      machine.copy(holders_[i].master, holders_[0].master, count_ * sizeof(A));
+    auto const copy = [&](auto to, auto from) {
+      if (!from.empty()) machine.copy(to.data(), from.data(), from.size_bytes());
+    };
+    for (std::size_t i = 1; i < holders_.size(); ++i) {
+      copy(holders_[i].master, holders_[0].master);
+      copy(holders_[i].weights, holders_[0].weights);
+    }
   }
 
   [[nodiscard]] Group& meeting() { return meeting_; }
@@ -52,7 +58,7 @@ class tied_values {
  private:
   using parts = std::vector<std::vector<summand<A>>>;
 
-  static parts parts_by_device(std::vector<tie_holder<A>> const& holders, std::size_t devices) {
+  static parts parts_by_device(std::vector<tie_holder<A, T>> const& holders, std::size_t devices) {
     parts out(devices);
     for (std::size_t i = 0; i < holders.size(); ++i) out[holders[i].device].push_back({holders[i].gradient, i});
     return out;
@@ -65,7 +71,7 @@ class tied_values {
     return ranks;
   }
 
-  std::vector<tie_holder<A>> holders_;
+  std::vector<tie_holder<A, T>> holders_;
   std::size_t count_;
   parts parts_;
   std::vector<int> ranks_;

@@ -134,16 +134,19 @@ class basic_trainer {
     if (values.size() != named.info->size())
       throw error({"parameter has another size", std::string(full_name), std::to_string(named.info->size()) + " values",
                    std::to_string(values.size())});
-    for (std::size_t d = 0; d < plan.mesh.data; ++d)
-      for (std::size_t t = 0; t < plan.mesh.tensor; ++t) {
-        auto const p = find(owner, d, t);
-        for (std::size_t i = 0; i < p.info->count; ++i) p.master[i] = values[p.info->whole_index(i, t)];
-      }
-    executor_.copy_tied_values();
+    auto const set = [&](std::size_t layer, std::size_t index) {
+      for (std::size_t d = 0; d < plan.mesh.data; ++d)
+        for (std::size_t t = 0; t < plan.mesh.tensor; ++t)
+          executor_.at(d, t).set_values(layer, index, [&](parameter_info const& p, std::size_t i) { return values[p.whole_index(i, t)]; });
+    };
+    auto const owned = find(owner, 0, 0);
+    set(owned.layer, owned.index);
+    for (auto const& tie : plan.ties)
+      if (tie.owner_layer == owned.layer && tie.owner_parameter == owned.index) set(tie.copy_layer, tie.copy_parameter);
   }
 
   /// Calls f(full name, parameter_view) for each parameter in the model's order, tied copies included, as data and tensor
-  /// rank 0 holds it.
+  /// rank 0 holds it. What data ranks divide is null there: `parameter` and `gradient` put it together.
   template <class F>
   void each_parameter(F&& f) {
     executor_.at(0, 0).each_stage([&](auto& s) {
@@ -198,15 +201,17 @@ class basic_trainer {
     return found;
   }
 
-  /// A parameter's values, from the slices of all tensor ranks.
+  /// A parameter's values, from the slices of all tensor ranks, and of the data ranks that divide it.
   template <class Values>
   [[nodiscard]] std::vector<accumulate> gathered(std::string_view full_name, Values values_of) {
-    std::vector<accumulate> whole(find(full_name, 0, 0).info->size());
-    for (std::size_t t = 0; t < plan.mesh.tensor; ++t) {
-      auto const p = find(full_name, 0, t);
-      accumulate const* const slice = values_of(p);
-      for (std::size_t i = 0; i < p.info->count; ++i) whole[p.info->whole_index(i, t)] = slice[i];
-    }
+    auto const named = find(full_name, 0, 0);
+    std::vector<accumulate> whole(named.info->size());
+    for (std::size_t d = 0; d < (Recipe::divides_optimizer ? plan.mesh.data : 1); ++d)
+      for (std::size_t t = 0; t < plan.mesh.tensor; ++t) {
+        auto const p = executor_.at(d, t).find_updated(named.layer, named.index);
+        accumulate const* const slice = values_of(p);
+        for (std::size_t i = 0; i < p.count; ++i) whole[p.info->whole_index(p.first + i, t)] = slice[i];
+      }
     return whole;
   }
 

@@ -1,0 +1,132 @@
+/// @file
+/// How data ranks divide a stage's parameters among themselves.
+#pragma once
+
+#include <algorithm>
+#include <array>
+#include <cstddef>
+
+#include <mpx/plan/buckets.hpp>
+#include <mpx/plan/parameter_table.hpp>
+#include <mpx/plan/verify.hpp>
+#include <mpx/policy/sharding.hpp>
+
+namespace mpx {
+
+/// Neighbouring parameters of a bucket, with a slice for each of D data ranks.
+template <std::size_t D>
+struct gradient_section {
+  std::size_t first_layer = 0;            ///< its bucket's
+  std::size_t begin = 0, end = 0;         ///< elements from the stage's first parameter
+  std::array<std::size_t, D + 1> slices{};  ///< elements from `begin`; rank r's slice begins at slices[r]
+
+  [[nodiscard]] constexpr std::size_t size() const { return end - begin; }
+};
+
+namespace detail {
+
+/// A parameter's place in its stage, with the gap behind it.
+struct placed_parameter {
+  std::size_t begin = 0, count = 0;
+  bool tied = false;
+
+  [[nodiscard]] constexpr std::size_t end() const { return begin + padded_elements(count); }
+};
+
+/// Calls f(placed_parameter) for the parameters of a bucket, in memory order.
+template <class Model, class Recipe, class F>
+constexpr void each_placed(gradient_bucket const& bucket, F f) {
+  constexpr auto& layers = layers_v<Model, Recipe>;
+  constexpr auto& ties = ties_v<Model, Recipe>;
+  std::size_t begin = bucket.begin;
+  for (std::size_t row = bucket.first_layer; row < bucket.end_layer; ++row) {
+    []<class... S>(segments<S...>, std::size_t wanted, auto&& call) {
+      std::size_t s = 0;
+      ((s++ == wanted ? call(parameters_of<typename S::layer, Recipe::mesh::mesh_tensor>) : void()), ...);
+    }(segments_of<Model>{}, layers[row].segment, [&](auto const& list) {
+      for (std::size_t k = 0; k < list.size(); ++k) {
+        bool tied = !list[k].tied_to.empty();
+        for (auto const& t : ties) tied = tied || (t.owner_layer == row && t.owner_parameter == k);
+        f(placed_parameter{begin + list[k].offset, list[k].count, tied});
+      }
+    });
+    begin += layers[row].parameter_elements;
+  }
+}
+
+/// Slices as equal as whole portions allow: each begins at a parameter, or at a portion of one.
+template <class Model, class Recipe, std::size_t D>
+constexpr void cut(gradient_section<D>& section, gradient_bucket const& bucket) {
+  std::size_t r = 1;
+  each_placed<Model, Recipe>(bucket, [&](placed_parameter const& p) {
+    if (p.begin < section.begin || p.begin >= section.end) return;
+    for (; r < D; ++r) {
+      std::size_t const wanted = section.begin + section.size() * r / D;
+      if (wanted >= p.end()) return;
+      std::size_t const low = p.begin + std::min((wanted - p.begin) / portion_elements, (p.count - 1) / portion_elements) * portion_elements;
+      std::size_t const high = low + portion_elements < p.begin + p.count ? low + portion_elements : p.end();
+      section.slices[r] = (wanted - low <= high - wanted ? low : high) - section.begin;
+    }
+  });
+  section.slices[D] = section.size();
+}
+
+}  // namespace detail
+
+namespace detail {
+
+/// Units   elements
+template <class Recipe>
+inline constexpr std::size_t least_bucket = Recipe::buckets::bucket.count / sizes_of<typename Recipe::precision>.accumulate;
+
+}  // namespace detail
+
+/// Calls f(gradient_section) for the sections of a stage, last buckets first. Where data ranks divide the optimizer's
+/// state, a parameter that shares its values with another one is a section of its own: all its holders are divided alike.
+template <class Model, class Recipe, class F>
+constexpr void each_section(stage_info const& stage, F f) {
+  constexpr std::size_t D = Recipe::mesh::mesh_data;
+  each_bucket(stage, layers_v<Model, Recipe>, detail::least_bucket<Recipe>, [&](gradient_bucket const& bucket) {
+    gradient_section<D> next{bucket.first_layer, bucket.begin, bucket.begin, {}};
+    auto const close = [&](std::size_t end) {
+      next.end = end;
+      if (next.size() == 0) return;
+      if constexpr (Recipe::divides_optimizer) detail::cut<Model, Recipe>(next, bucket);
+      f(next);
+      next = {bucket.first_layer, end, end, {}};
+    };
+    if constexpr (Recipe::divides_optimizer)
+      detail::each_placed<Model, Recipe>(bucket, [&](detail::placed_parameter const& p) {
+        if (!p.tied) return;
+        close(p.begin);
+        close(p.end());
+      });
+    close(bucket.end);
+  });
+}
+
+namespace detail {
+
+/// Notes the most that a data rank has of a stage.
+template <class Model, class Recipe>
+constexpr void divide_stage(stage_info& stage) {
+  std::array<std::size_t, Recipe::mesh::mesh_data> elements{};
+  each_section<Model, Recipe>(stage, [&](auto const& section) {
+    for (std::size_t r = 0; r < elements.size(); ++r) elements[r] += section.slices[r + 1] - section.slices[r];
+  });
+  stage.divided = true;
+  stage.slice_elements = *std::max_element(elements.begin(), elements.end());
+  if constexpr (Recipe::divides_gradients) {
+    std::size_t buckets = 0;
+    each_bucket(stage, layers_v<Model, Recipe>, least_bucket<Recipe>, [&](gradient_bucket const& b) {
+      ++buckets;
+      stage.bucket_elements = std::max(stage.bucket_elements, b.size());
+    });
+    stage.gradients_divided = true;
+    stage.buckets_at_once = std::min<std::size_t>(2, buckets * Recipe::schedule::microbatches);
+  }
+}
+
+}  // namespace detail
+
+}  // namespace mpx
