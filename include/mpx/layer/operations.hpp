@@ -199,6 +199,18 @@ auto multiply_back(C const& c, T* dx, DY dy, W w, dense_sizes s) {
   return view_over<given, DY::where>(dx);
 }
 
+/// dx += dy w: what a second product gives x's gradient. In T it is rounded once more.
+template <class C, view DX, view DY, view W>
+void add_multiplied_back(C const& c, DX dx, DY dy, W w, dense_sizes s) {
+  using T = typename C::compute;
+  constexpr layout given = over_mesh(layouts::input_gradient, DY::mesh_layout, W::mesh_layout);
+  static_cast<void>(sizeof(detail::linear_layouts<laid_out_t<gradient_layout(given)>, laid_out_t<W::mesh_layout>>));
+  static_cast<void>(sizeof(detail::sum_layouts<laid_out_t<DX::mesh_layout>, laid_out_t<given>>));
+  require_same_memory<C, DX, DY, W>();
+  T const* const no_bias = nullptr;
+  c.machine.template gemm<T>({.m = s.rows, .n = s.in, .k = s.out, .accumulate = true}, dy.data, w.data, dx.data, no_bias);
+}
+
 // --- functions: what is written to y is f(x), and lies so ----------------------------------------------------------------
 /// f, element by element, is not linear.
 template <class C, class T, view X>
