@@ -47,13 +47,15 @@ concept channel =
                 "receive(to, bytes), open(), abort(), messages() and bytes_sent()",
                 C>();
 
-/// Ranks that meet, and sum their buffers in the order of their places, whoever brings them.
+/// Ranks that meet, and sum their buffers in the order of their places, whoever brings them; or each its slice, by the
+/// same table of bounds on all of them.
 template <class G>
 concept group =
     (std::constructible_from<G, std::string, int, std::chrono::milliseconds> &&
      std::constructible_from<G, std::string, int, std::chrono::milliseconds, std::size_t> &&
      requires(G& one, int rank, std::span<summand<float> const> parts, std::span<summand<double> const> exact_parts,
-              float* data, double* exact, bf16* halves, f16* other_halves, std::size_t n) {
+              float* data, double* exact, bf16* halves, f16* other_halves, std::size_t n,
+              std::span<std::size_t const> slices) {
        one.barrier(rank);
        one.all_reduce(rank, parts, n);
        one.all_reduce(rank, exact_parts, n);
@@ -65,13 +67,29 @@ concept group =
        one.all_reduce_in_pairs(rank, exact, n);
        one.all_reduce_max(rank, data, n);
        one.all_reduce_max(rank, exact, n);
+       one.reduce_scatter(rank, data, data, slices);
+       one.reduce_scatter(rank, exact, exact, slices);
+       one.reduce_scatter(rank, halves, halves, slices);
+       one.reduce_scatter(rank, other_halves, other_halves, slices);
+       one.reduce_scatter_in_pairs(rank, data, data, slices);
+       one.reduce_scatter_in_pairs(rank, exact, exact, slices);
+       one.all_gather(rank, data, data, slices);
+       one.all_gather(rank, exact, exact, slices);
+       one.all_gather(rank, halves, halves, slices);
+       one.all_gather(rank, other_halves, other_halves, slices);
+       one.broadcast(rank, rank, data, n);
+       one.broadcast(rank, rank, exact, n);
+       one.broadcast(rank, rank, halves, n);
+       one.broadcast(rank, rank, other_halves, n);
        { one.bytes_brought(rank) } -> std::same_as<std::uint64_t>;
        one.open();
        one.abort();
      }) ||
     unsatisfied<"a group is made from (name, ranks, deadline) or (name, ranks, deadline, summands) and offers "
                 "barrier(rank), all_reduce(rank, span<summand<T> const>, n), all_reduce(rank, T*, n), "
-                "all_reduce_in_pairs(rank, T*, n), all_reduce_max(rank, T*, n), bytes_brought(rank), open() and abort()",
+                "all_reduce_in_pairs(rank, T*, n), all_reduce_max(rank, T*, n), reduce_scatter(rank, T* parts, T* slice, "
+                "slices), reduce_scatter_in_pairs, all_gather(rank, T* slice, T* whole, slices), broadcast(rank, root, T*, "
+                "n), bytes_brought(rank), open() and abort()",
                 G>();
 
 /// Matrix products into T and into its accumulator.

@@ -1,5 +1,5 @@
 /// @file
-/// Threads that meet at a barrier and sum their buffers.
+/// Threads that meet at a barrier, sum their buffers, and give each other slices of them.
 #pragma once
 
 #include <algorithm>
@@ -38,11 +38,14 @@ struct max_of {
 /// In which order: ((p0 p1) p2) p3, or (p0 p1) (p2 p3).
 enum class combine_order { one_by_one, in_pairs };
 
-/// whole[i] = the parts' i-th elements combined, written to every part, for i from `begin` to `end`.
-/// Shapes  parts: [count] pointers to at least `end` elements each, count at most 2^15 in pairs
+/// whole[i] = the parts' i-th elements combined, for i from `begin` to `end`: written to every part, or to `slice` alone
+/// where there is one.
+/// Shapes  parts: [count] pointers to at least `end` elements each, count at most 2^15 in pairs; slice: [end - begin],
+///         which may lie in a part at `begin`
 /// Types   every result in accumulator_t<T>, rounded once
 template <class Combine, combine_order Order, class T>
-[[gnu::flatten]] MPX_KERNEL void combine_parts(void* const* parts, std::size_t count, std::size_t begin, std::size_t end) {
+[[gnu::flatten]] MPX_KERNEL void combine_parts(void* const* parts, std::size_t count, std::size_t begin, std::size_t end,
+                                               T* slice = nullptr) {
   using A = accumulator_t<T>;
   constexpr std::size_t block = 256;
   // In pairs, results that have no equal partner yet wait, like the digits of a binary counter.
@@ -69,17 +72,18 @@ template <class Combine, combine_order Order, class T>
         for (std::size_t i = 0; i < n; ++i) whole[0][i] = p == 0 ? A(part[i]) : Combine::with(whole[0][i], A(part[i]));
       }
     }
-    for (std::size_t p = 0; p < count; ++p) {
-      T* const part = static_cast<T*>(parts[p]) + begin;
+    for (std::size_t p = 0; p < (slice ? 1 : count); ++p) {
+      T* const part = slice ? slice : static_cast<T*>(parts[p]) + begin;
       MPX_SIMD
       for (std::size_t i = 0; i < n; ++i) part[i] = T(whole[0][i]);
     }
+    if (slice) slice += n;
   }
 }
 
 /// N threads that take part in the same collectives in the same order.
-/// Errors  throws mpx::error when a rank waits past the deadline, when the ranks disagree on the number of elements, or
-///         when a summand is missing; throws `aborted` in every rank after `abort()`
+/// Errors  throws mpx::error when a rank waits past the deadline, when the ranks disagree on the number of elements or on
+///         their slices, or when a summand is missing; throws `aborted` in every rank after `abort()`
 class group {
  public:
   using clock = std::chrono::steady_clock;
@@ -90,6 +94,7 @@ class group {
       : name_(std::move(name)),
         parts_(summands),
         counts_(static_cast<std::size_t>(ranks > 0 ? ranks : 0)),
+        slices_(counts_.size()),
         brought_(counts_.size()),
         deadline_(deadline) {
     if (ranks <= 0) throw error({"a group without ranks", name_, "at least 1 rank", std::to_string(ranks)});
@@ -142,8 +147,48 @@ class group {
     combine<sum_of, combine_order::in_pairs, T>(rank, std::span<summand<T> const>(&mine, 1), n);
   }
 
+  /// A rank's slice becomes the sum over all ranks of what stands there, in rank order: the bits that all_reduce gives
+  /// these elements. No other element is written.
+  /// Shapes  parts: [n], on each rank, n = slices.back(); slices: [ranks + 1], the same on each: rank r's slice begins at
+  ///         slices[r] and ends at slices[r + 1]; slice: as many elements, where `parts` has them or apart from it
+  template <class T>
+  void reduce_scatter(int rank, T* parts, T* slice, std::span<std::size_t const> slices) {
+    scatter<combine_order::one_by_one>(rank, parts, slice, slices);
+  }
+
+  /// The same, added in pairs, pairs of pairs and so on: the bits that all_reduce_in_pairs gives these elements.
+  template <class T>
+  void reduce_scatter_in_pairs(int rank, T* parts, T* slice, std::span<std::size_t const> slices) {
+    scatter<combine_order::in_pairs>(rank, parts, slice, slices);
+  }
+
+  /// Every rank's `whole` becomes all ranks' slices, one after the other.
+  /// Shapes  whole: [slices.back()]; slice and slices as in reduce_scatter
+  template <class T>
+  void all_gather(int rank, T* slice, T* whole, std::span<std::size_t const> slices) {
+    share(rank, slice, slices, "all_gather");
+    for (std::size_t r = 0; r < counts_.size(); ++r) {
+      T const* const from = static_cast<T const*>(places_[r]);
+      std::size_t const n = slices[r + 1] - slices[r];
+      if (n > 0 && from != whole + slices[r]) std::copy_n(from, n, whole + slices[r]);
+    }
+    end(rank, "all_gather", (slices[at(rank) + 1] - slices[at(rank)]) * sizeof(T));
+  }
+
+  /// Every rank's data becomes that of rank `root`.
+  /// Shapes  data: [n], on each rank
+  template <class T>
+  void broadcast(int rank, int root, T* data, std::size_t n) {
+    meet_with(rank, rank == root && n > 0 ? data : nullptr, n, {}, "broadcast");
+    for (std::size_t r = 0; r < places_.size(); ++r)
+      if ((places_[r] != nullptr) != (r == at(root) && n > 0))
+        throw error({"broadcast from different ranks", name_, of_rank(root) + "the data", "others"});
+    if (rank != root && n > 0) std::copy_n(static_cast<T const*>(places_[at(root)]), n, data);
+    end(rank, "broadcast", rank == root ? n * sizeof(T) : 0);
+  }
+
   /// Bytes that one rank has brought to collectives since construction.
-  [[nodiscard]] std::uint64_t bytes_brought(int rank) const { return brought_[static_cast<std::size_t>(rank)]; }
+  [[nodiscard]] std::uint64_t bytes_brought(int rank) const { return brought_[at(rank)]; }
 
   /// Forgets an abort and a half-met barrier. Only while no rank is inside.
   void open() {
@@ -164,6 +209,52 @@ class group {
   }
 
  private:
+  static std::size_t at(int rank) { return static_cast<std::size_t>(rank); }
+
+  template <combine_order Order, class T>
+  void scatter(int rank, T* parts, T* slice, std::span<std::size_t const> slices) {
+    share(rank, parts, slices, "reduce_scatter");
+    combine_parts<sum_of, Order, T>(places_.data(), places_.size(), slices[at(rank)], slices[at(rank) + 1], slice);
+    end(rank, "reduce_scatter", slices.back() * sizeof(T));
+  }
+
+  /// Meets the other ranks over slices.
+  void share(int rank, void* data, std::span<std::size_t const> slices, char const* what) {
+    if (slices.size() != counts_.size() + 1 || slices.front() != 0 || !std::is_sorted(slices.begin(), slices.end()))
+      throw error({std::string(what) + " without a slice for each rank", name_,
+                   std::to_string(counts_.size() + 1) + " bounds that begin at 0 and never fall",
+                   std::to_string(slices.size()) + " bounds"});
+    meet_with(rank, data, slices.back(), slices, what);
+  }
+
+  /// Meets the other ranks, each with one buffer: `places_` has them until `end()`.
+  void meet_with(int rank, void* data, std::size_t n, std::span<std::size_t const> slices, char const* what) {
+    std::unique_lock lock(mutex_);
+    places_[at(rank)] = data;
+    counts_[at(rank)] = n;
+    slices_[at(rank)] = slices;
+    meet(lock, rank, what);
+    compare_counts(rank, n, what);
+    for (auto const& other : slices_)
+      if (!std::equal(other.begin(), other.end(), slices.begin(), slices.end()))
+        throw error({std::string(what) + " over different slices", name_, "the same bounds on every rank", "others"});
+  }
+  void end(int rank, char const* what, std::size_t bytes) {
+    brought_[at(rank)] += bytes;  // its own rank alone writes it
+    std::unique_lock lock(mutex_);
+    meet(lock, rank, what);
+  }
+
+  /// While the mutex is held, between two meetings.
+  void compare_counts(int rank, std::size_t n, char const* what) const {
+    for (std::size_t other = 0; other < counts_.size(); ++other) {
+      if (counts_[other] != n) {
+        throw error({std::string(what) + " over different numbers of elements", name_, of_rank(rank) + std::to_string(n),
+                     of_rank(static_cast<int>(other)) + std::to_string(counts_[other])});
+      }
+    }
+  }
+
   template <class Combine, combine_order Order, class T>
   void combine(int rank, std::span<summand<T> const> mine, std::size_t n) {
     auto const number = static_cast<std::size_t>(rank);
@@ -177,12 +268,7 @@ class group {
         parts_[one.place] = one.data;
       }
       meet(lock, rank, "all_reduce");
-      for (std::size_t other = 0; other < counts_.size(); ++other) {
-        if (counts_[other] != n) {
-          throw error({"all_reduce over different numbers of elements", name_, of_rank(rank) + std::to_string(n),
-                       of_rank(static_cast<int>(other)) + std::to_string(counts_[other])});
-        }
-      }
+      compare_counts(rank, n, "all_reduce");
       for (std::size_t place = 0; place < parts_.size(); ++place)
         if (parts_[place] == nullptr && n > 0)
           throw error({"all_reduce without one of its summands", name_, std::to_string(parts_.size()) + " summands",
@@ -232,6 +318,8 @@ class group {
   std::string const name_;
   std::vector<void*> parts_;         ///< the summands of the collective under way, by place
   std::vector<std::size_t> counts_;  ///< the elements that each rank brings
+  std::vector<void*> places_ = std::vector<void*>(counts_.size());  ///< where each rank's are, when it brings one buffer
+  std::vector<std::span<std::size_t const>> slices_;  ///< each rank's bounds
   std::vector<std::uint64_t> brought_;  ///< bytes of all collectives, by rank
   clock::duration const deadline_;
 
