@@ -24,6 +24,8 @@ using activation = mpx::tensor_view<T, mpx::activation_layout(Over)>;
 template <mpx::spread Over>
 using parameter = mpx::tensor_view<float const, mpx::parameter_layout(Over)>;
 
+constexpr mpx::extents two_rows(std::size_t ranks) { return {1, {0, 2}, ranks}; }
+
 /// Runs f(context, rank) on a thread for each of N tensor ranks.
 template <std::size_t N, class F>
 void on_ranks(F f) {
@@ -34,7 +36,7 @@ void on_ranks(F f) {
       mpx::on_host::machine machine;
       mpx::scratch_space scratch;
       mpx::step_values const step;
-      ranks_of<N> const c{machine, scratch, step, {}, {}, 0, 0, {}, {}, {&all, static_cast<int>(r)}};
+      ranks_of<N> const c{machine, scratch, step, two_rows(N), two_rows(N), 0, 0, {}, {}, {&all, static_cast<int>(r)}};
       f(c, r);
     });
   for (auto& t : threads) t.join();
@@ -46,7 +48,7 @@ void on_one_rank(F f) {
   mpx::on_host::machine machine;
   mpx::scratch_space scratch;
   mpx::step_values const step;
-  f(alone{machine, scratch, step, {}, {}});
+  f(alone{machine, scratch, step, two_rows(1), two_rows(1)});
 }
 
 // x: [2, 4], w: [3, 4], b: [3]; y = x w^T + b

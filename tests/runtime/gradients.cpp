@@ -15,21 +15,28 @@ constexpr mpx::layout reduced = State::layout_of(mpx::gradient_layout(mpx::param
 
 /// Has a gradient been reduced as far as this, over tensor ranks, data ranks and stages?
 template <class State, mpx::spread OverTensor>
-constexpr bool lies(mpx::spread tensor, mpx::spread data, mpx::spread pipeline) {
+constexpr bool reduced_to(mpx::spread tensor, mpx::spread data, mpx::spread pipeline) {
   return reduced<State, OverTensor> == mpx::layout{tensor, data, pipeline};
 }
 
 }  // namespace
 
 // Backward leaves a part over data ranks, and over the stages that share a tied table; each state sums one axis.
-static_assert(laid_out<mpx::from_backward, invariant>(invariant, partial, partial));
-static_assert(laid_out<mpx::summed_over_data, invariant>(invariant, invariant, partial));
-static_assert(laid_out<mpx::summed_over_mesh, invariant>(invariant, invariant, invariant));
+static_assert(reduced_to<mpx::from_backward, invariant>(invariant, partial, partial));
+static_assert(reduced_to<mpx::summed_over_data, invariant>(invariant, invariant, partial));
+static_assert(reduced_to<mpx::summed_over_mesh, invariant>(invariant, invariant, invariant));
 // A slice stays one: tensor ranks never sum it.
-static_assert(laid_out<mpx::from_backward, sharded_0>(sharded_0, partial, partial));
-static_assert(laid_out<mpx::summed_over_data, sharded_1>(sharded_1, invariant, partial));
-static_assert(laid_out<mpx::summed_over_mesh, sharded_0>(sharded_0, invariant, invariant));
-static_assert(laid_out<mpx::summed_over_mesh, sharded_1>(sharded_1, invariant, invariant));
+static_assert(reduced_to<mpx::from_backward, sharded_0>(sharded_0, partial, partial));
+static_assert(reduced_to<mpx::summed_over_data, sharded_1>(sharded_1, invariant, partial));
+static_assert(reduced_to<mpx::summed_over_mesh, sharded_0>(sharded_0, invariant, invariant));
+static_assert(reduced_to<mpx::summed_over_mesh, sharded_1>(sharded_1, invariant, invariant));
+
+// A whole parameter that met slices of the rows: each tensor rank knows a part, which is summed behind data ranks.
+static_assert(reduced_to<mpx::summed_over_data, replicated>(partial, invariant, partial));
+static_assert(reduced_to<mpx::summed_over_tensor, replicated>(invariant, invariant, partial));
+static_assert(reduced_to<mpx::summed_over_tensor, invariant>(invariant, invariant, partial));
+static_assert(reduced_to<mpx::summed_over_tensor, sharded_0>(sharded_0, invariant, partial));
+static_assert(reduced_to<mpx::summed_over_mesh, replicated>(invariant, invariant, invariant));
 
 // Nobody but a replica makes one, and one state does not become another by itself.
 static_assert(!std::constructible_from<mpx::device_gradients<mpx::summed_over_mesh>, std::size_t>);
@@ -45,6 +52,8 @@ TEST_CASE("norm and update take a gradient that is summed over the mesh, and no 
   CHECK(taken.operator()<mpx::summed_over_mesh, invariant>());
   CHECK(taken.operator()<mpx::summed_over_mesh, sharded_0>());
   CHECK(taken.operator()<mpx::summed_over_mesh, sharded_1>());
+  CHECK(taken.operator()<mpx::summed_over_mesh, replicated>());
   CHECK_FALSE(taken.operator()<mpx::summed_over_data, invariant>());
+  CHECK_FALSE(taken.operator()<mpx::summed_over_data, replicated>());
   CHECK_FALSE(taken.operator()<mpx::from_backward, sharded_0>());
 }

@@ -80,12 +80,13 @@ struct summand {
 };
 
 /// Which random words a dropout draws: philox({channel / 4, token, first_sequence + sequence, step}, key)[channel % 4],
-/// channels counted from first_channel.
+/// tokens counted from first_token, channels from first_channel.
 /// An element is kept iff uniform(word) >= rate, and then divided by 1 - rate.
 struct dropout_draw {
   std::uint64_t key = 0;             ///< from the seed and the layer's name
   std::uint32_t step = 0;            ///< of the optimizer
   std::uint32_t first_sequence = 0;  ///< index of the microbatch's first sequence in the global batch
+  std::uint32_t first_token = 0;     ///< where a slice of a sequence's tokens begins
   std::uint32_t first_channel = 0;   ///< where a slice of the channels begins
   float rate = 0.0f;                 ///< share of elements that become 0
 };

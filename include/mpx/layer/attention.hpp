@@ -2,6 +2,8 @@
 /// Attention at work.
 #pragma once
 
+#include <utility>
+
 #include <mpx/layer/operations.hpp>
 #include <mpx/model/attention.hpp>
 
@@ -51,11 +53,12 @@ struct execution<self_attention<W, H, Causal, Axis, Init, OutInit, Options...>> 
     using T = typename C::compute;
     C const& c = o.context;
     auto const s = sizes(c);
-    auto const q = detail::project<first>(o, o.template kept<1>().data, replicate(x), s.first);  // or qkv
-    auto const kv = [&] {
-      if constexpr (grouped) return detail::project<key_value>(o, o.template kept<2>().data, replicate(x), s.key_value);
-      else return q;
-    }();
+    auto const [q, kv] = with_all_rows(c, x, Axis, W, [&](auto all) {
+      auto const first_of = detail::project<first>(o, o.template kept<1>().data, all, s.first);  // q, or qkv
+      if constexpr (grouped)
+        return std::pair(first_of, detail::project<key_value>(o, o.template kept<2>().data, all, s.key_value));
+      else return std::pair(first_of, first_of);
+    });
     turn(c, q.data, kv.data, false);
     auto const heads = attended_of(c, o.template kept<output>().data, q, kv);
     T const *const q_in = q.data, *const k_in = keys(c, kv.data);
@@ -82,9 +85,11 @@ struct execution<self_attention<W, H, Causal, Axis, Init, OutInit, Options...>> 
     A* const delta = o.template scratch<grouped ? 3 : 2>();   // [B, T, H / ranks]
     A* const dq_sum = o.template scratch<grouped ? 4 : 3>();  // [B, T, H D / ranks]
 
-    add_weight_gradient(c, o.template gradient<out>(), replicate(dy), heads, s.out);
-    if constexpr (layer::has_bias) add_row_sum(c, o.template gradient<out + 1>(), dy, s.out.rows, W);
-    auto const d_heads = multiply_back(c, d_heads_at, replicate(dy), o.template parameter<out>(), s.out);
+    if constexpr (layer::has_bias) add_row_sum(c, o.template gradient<out + 1>(), dy, c.row_count(Axis, dy), W);
+    auto const d_heads = with_all_rows(c, dy, Axis, W, [&](auto all) {
+      add_weight_gradient(c, o.template gradient<out>(), all, heads, s.out);
+      return multiply_back(c, d_heads_at, all, o.template parameter<out>(), s.out);
+    });
     A* score_gradient = nullptr;
     if constexpr (layer::is_relative) score_gradient = look_up_into(o.template gradient<score>(), d_heads);
     T const *const q_in = q.data, *const k_in = keys(c, kv.data);
@@ -95,14 +100,16 @@ struct execution<self_attention<W, H, Causal, Axis, Init, OutInit, Options...>> 
                                  lengths(c), score_bias_for(o, heads), score_gradient);
     turn(c, d_q_at, d_kv_at, true);
     auto const d_q = product_of(c, d_q_at, q, d_heads);
-    detail::add_projection_gradients<first>(o, d_q, replicate(x), s.first);
-    auto const part = multiply_back(c, dx, d_q, o.template parameter<first>(), s.first);
-    if constexpr (grouped) {
-      auto const d_kv = product_of(c, d_kv_at, kv, d_heads);
-      detail::add_projection_gradients<key_value>(o, d_kv, replicate(x), s.key_value);
-      add_multiplied_back(c, part, d_kv, o.template parameter<key_value>(), s.key_value);
-    }
-    return all_reduce(c, part, s.first.rows * W);
+    auto const d_kv = product_of(c, d_kv_at, kv, d_heads);
+    with_all_rows(c, x, Axis, W, [&](auto all) {
+      detail::add_projection_gradients<first>(o, d_q, all, s.first);
+      if constexpr (grouped) detail::add_projection_gradients<key_value>(o, d_kv, all, s.key_value);
+    });
+    return reduced(c, dx, Axis, W, [&](T* at) {
+      auto const part = multiply_back(c, at, d_q, o.template parameter<first>(), s.first);
+      if constexpr (grouped) add_multiplied_back(c, part, d_kv, o.template parameter<key_value>(), s.key_value);
+      return part;
+    });
   }
 
  private:
@@ -112,8 +119,9 @@ struct execution<self_attention<W, H, Causal, Axis, Init, OutInit, Options...>> 
   };
   template <class C>
   static all_sizes sizes(C const& c) {
-    std::size_t const inner = c.share(layer::inner), keys = c.share(layer::key_value_inner), rows = c.row_count(Axis);
-    return {keys, {rows, grouped ? inner : 3 * inner, W}, {rows, 2 * keys, W}, {rows, W, inner}};
+    std::size_t const inner = c.share(layer::inner), keys = c.share(layer::key_value_inner);
+    std::size_t const rows = c.row_count(Axis, spread::sharded_1);
+    return {keys, {rows, grouped ? inner : 3 * inner, W, Axis}, {rows, 2 * keys, W, Axis}, {rows, W, inner, Axis}};
   }
   /// Elements from one token of q to the next, and of k and v: one tensor holds all three, or two do.
   template <class C>
@@ -173,8 +181,12 @@ struct execution<cross_attention<W, H, Init, Options...>> : no_constants {
   static auto forward(operands<layer, C> const& o, input_view<layer, C> x, typename C::compute* y) {
     C const& c = o.context;
     auto const s = sizes(c);
-    auto const q = detail::project<query>(o, o.template kept<1>().data, replicate(x), s.query);
-    auto const kv = detail::project<key_value>(o, o.template kept<2>().data, replicate(memory(c)), s.key_value);
+    auto const q = with_all_rows(c, x, axis::target, W, [&](auto all) {
+      return detail::project<query>(o, o.template kept<1>().data, all, s.query);
+    });
+    auto const kv = with_all_rows(c, memory(c), axis::source, W, [&](auto all) {
+      return detail::project<key_value>(o, o.template kept<2>().data, all, s.key_value);
+    });
     auto const heads = attended_of(c, o.template kept<3>().data, q, kv);
     typename C::compute const *const q_in = q.data, *const kv_in = kv.data;
     c.machine.attention_forward(shape(c), heads.data, o.template kept<4>().data, q_in, kv_in, kv_in + s.inner, lengths(c),
@@ -196,13 +208,15 @@ struct execution<cross_attention<W, H, Init, Options...>> : no_constants {
     T* const d_heads_at = o.template scratch<0>();   // [B, Tt, H D / ranks]
     T* const d_q_at = o.template scratch<1>();       // [B, Tt, H D / ranks]
     T* const d_kv_at = o.template scratch<2>();      // [B, Ts, 2 H D / ranks]
-    T* const d_memory_at = o.template scratch<3>();  // [B, Ts, C]
+    T* const d_memory_at = o.template scratch<3>();  // [B, Ts, C], or this rank's rows of it
     A* const delta = o.template scratch<4>();        // [B, Tt, H / ranks]
     A* const dq_sum = o.template scratch<5>();       // [B, Tt, H D / ranks]
 
-    add_weight_gradient(c, o.template gradient<out>(), replicate(dy), heads, s.out);
-    if constexpr (layer::has_bias) add_row_sum(c, o.template gradient<out + 1>(), dy, s.out.rows, W);
-    auto const d_heads = multiply_back(c, d_heads_at, replicate(dy), o.template parameter<out>(), s.out);
+    if constexpr (layer::has_bias) add_row_sum(c, o.template gradient<out + 1>(), dy, c.row_count(axis::target, dy), W);
+    auto const d_heads = with_all_rows(c, dy, axis::target, W, [&](auto all) {
+      add_weight_gradient(c, o.template gradient<out>(), all, heads, s.out);
+      return multiply_back(c, d_heads_at, all, o.template parameter<out>(), s.out);
+    });
     T const* const kv_in = kv.data;
     c.machine.attention_backward(shape(c), d_q_at, d_kv_at, d_kv_at + s.inner, dq_sum, delta,
                                  static_cast<T const*>(d_heads.data), static_cast<T const*>(heads.data),
@@ -211,14 +225,17 @@ struct execution<cross_attention<W, H, Init, Options...>> : no_constants {
     auto const d_q = product_of(c, d_q_at, q, d_heads);
     auto const d_kv = product_of(c, d_kv_at, kv, d_heads);
 
-    detail::add_projection_gradients<key_value>(o, d_kv, replicate(memory(c)), s.key_value);
-    auto const d_memory = all_reduce(c, multiply_back(c, d_memory_at, d_kv, o.template parameter<key_value>(), s.key_value),
-                                     s.key_value.rows * W);
+    with_all_rows(c, memory(c), axis::source, W,
+                  [&](auto all) { detail::add_projection_gradients<key_value>(o, d_kv, all, s.key_value); });
+    auto const d_memory = reduced(c, d_memory_at, axis::source, W, [&](T* at) {
+      return multiply_back(c, at, d_kv, o.template parameter<key_value>(), s.key_value);
+    });
     add(c, view_over<gradient_layout(decltype(memory(c))::mesh_layout), C::kind>(c.stream("memory").gradient), d_memory,
-        s.key_value.rows * W);
+        c.row_count(axis::source, d_memory) * W);
 
-    detail::add_projection_gradients<query>(o, d_q, replicate(x), s.query);
-    return all_reduce(c, multiply_back(c, dx, d_q, o.template parameter<query>(), s.query), s.query.rows * W);
+    with_all_rows(c, x, axis::target, W, [&](auto all) { detail::add_projection_gradients<query>(o, d_q, all, s.query); });
+    return reduced(c, dx, axis::target, W,
+                   [&](T* at) { return multiply_back(c, at, d_q, o.template parameter<query>(), s.query); });
   }
 
  private:
@@ -228,12 +245,12 @@ struct execution<cross_attention<W, H, Init, Options...>> : no_constants {
   };
   template <class C>
   static all_sizes sizes(C const& c) {
-    std::size_t const inner = c.share(layer::inner), rows = c.row_count(axis::target);
-    return {inner, {rows, inner, W}, {c.row_count(axis::source), 2 * inner, W}, {rows, W, inner}};
+    std::size_t const inner = c.share(layer::inner), rows = c.row_count(axis::target, spread::sharded_1);
+    return {inner, {rows, inner, W}, {c.row_count(axis::source, spread::sharded_1), 2 * inner, W, axis::source}, {rows, W, inner}};
   }
   template <class C>
   static auto memory(C const& c) {
-    return view_over<detail::layout_of_message<typename layer::reads>, C::kind>(c.stream("memory").value);
+    return view_over<detail::layout_of_message<typename layer::reads, C>, C::kind>(c.stream("memory").value);
   }
   template <class C>
   static attention_shape shape(C const& c) {

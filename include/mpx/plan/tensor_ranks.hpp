@@ -129,6 +129,22 @@ struct ranks_share_evenly {
                                 tensor_ranks<ranks>, next_multiple<(first.what.size + ranks - 1) / ranks * ranks>>;
 };
 
+/// A loss of whole logits would have slices of their rows: each rank would know a part of it.
+template <class Layer>
+struct loss_takes_slices {
+  static_assert(!sizeof(Layer),
+                "mpx::sequence_parallel requires its loss to take slices of the vocabulary: mpx::cross_entropy<V> behind "
+                "mpx::language_head");
+};
+template <class Model, class Recipe>
+struct loss_has_all_rows {
+  static constexpr auto& layers = layers_v<Model, Recipe>;
+  static constexpr std::size_t row = layers.size() - 1;
+  static constexpr bool holds =
+      Recipe::capacity.rows_over_tensor == spread::invariant || sharded(layers[row].takes.over_tensor);
+  using verdict = loss_takes_slices<layer_named_t<Model, Recipe, row>>;
+};
+
 template <class Pipeline, class Devices>
 struct mesh_is_placed {
   static_assert(!sizeof(Pipeline), "mpx::mesh requires its placement to use as many devices as its pipeline axis has");

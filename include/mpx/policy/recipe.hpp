@@ -19,6 +19,7 @@
 #include <mpx/policy/precision.hpp>
 #include <mpx/policy/recompute.hpp>
 #include <mpx/policy/schedule.hpp>
+#include <mpx/policy/sequence_parallel.hpp>
 
 namespace mpx {
 
@@ -85,10 +86,11 @@ template <class T> concept meant_as_capacity = requires { T::capacity; };
 template <class T> concept meant_as_budget = requires { T::budget; };
 template <class T> concept meant_as_mesh = requires { T::mesh_data; };
 template <class T> concept meant_as_gradient_sum = requires { T::sums_in_a_tree; };
+template <class T> concept meant_as_rows = requires { T::rows_over_tensor; };
 
 enum class slot {
   unknown, placement, schedule, precision, loss_scaling, clipping, lr_schedule, optimizer, recompute, capacity, budget, mesh,
-  gradient_sum
+  gradient_sum, rows
 };
 
 template <class T>
@@ -97,6 +99,7 @@ consteval slot slot_of() {
   else if constexpr (meant_as_budget<T>) return slot::budget;
   else if constexpr (meant_as_mesh<T>) return slot::mesh;
   else if constexpr (meant_as_gradient_sum<T>) return slot::gradient_sum;
+  else if constexpr (meant_as_rows<T>) return slot::rows;
   else if constexpr (meant_as_recompute<T>) return slot::recompute;
   else if constexpr (meant_as_schedule<T>) return slot::schedule;
   else if constexpr (meant_as_precision<T>) return slot::precision;
@@ -122,12 +125,13 @@ struct checked_policy {
   static_assert(Slot != slot::unknown,
                 "mpx::recipe requires each argument to be a policy: a placement (assign), schedule (tasks), precision "
                 "(compute), loss scaling (state), clipping (scale or element), lr schedule (rate), optimizer (states), "
-                "recompute (recomputes), mesh, canonical_sum, fits or microbatch_capacity");
+                "recompute (recomputes), mesh, canonical_sum, sequence_parallel, fits or microbatch_capacity");
 };
 template <class T> struct checked_policy<T, slot::capacity> {};
 template <class T> struct checked_policy<T, slot::budget> {};
 template <class T> struct checked_policy<T, slot::mesh> {};
 template <class T> struct checked_policy<T, slot::gradient_sum> {};
+template <class T> struct checked_policy<T, slot::rows> {};
 template <class T> struct checked_policy<T, slot::placement> : checked_placement<T> {};
 template <class T> struct checked_policy<T, slot::schedule> : checked_schedule<T> {};
 template <class T> struct checked_policy<T, slot::precision> : checked_precision<T> {};
@@ -185,10 +189,11 @@ struct default_placement<0> {
   using type = place_all<>;
 };
 
-template <class Capacity, class Mesh>
+template <class Capacity, class Mesh, class Rows>
 constexpr extents capacity_on_mesh() {
   extents e = Capacity::capacity;
   e.ranks = Mesh::mesh_tensor;
+  e.rows_over_tensor = e.ranks > 1 ? Rows::rows_over_tensor : spread::invariant;
   return e;
 }
 
@@ -213,7 +218,7 @@ struct kept_gradients {
 }  // namespace detail
 
 /// The policies of a run, in any order. Left out: one device, or a balanced cut over the mesh's pipeline axis; one
-/// microbatch, f32, no loss scaling, no clipping, a constant rate, adam, activations kept; among the settings a dropout
+/// microbatch, f32, no loss scaling, no clipping, a constant rate, adam, activations kept, whole rows; among the settings a dropout
 /// rate of 0.1. The microbatch capacity must be given.
 /// Errors  compile time: an argument that is no policy, a policy of the wrong form, two of one kind; f16 arithmetic
 ///         without loss scaling
@@ -231,8 +236,9 @@ struct recipe {
   using optimizer = typename detail::pick<s::optimizer, adam, Policies...>::type;
   using recompute = typename detail::pick<s::recompute, keep_activations, Policies...>::type;
   using gradient_sum = typename detail::pick<s::gradient_sum, sum_in_order, Policies...>::type;
+  using rows = typename detail::pick<s::rows, whole_rows, Policies...>::type;
   using capacity_policy = typename detail::pick<s::capacity, detail::no_capacity, Policies...>::type;
-  static constexpr extents capacity = detail::capacity_on_mesh<capacity_policy, mesh>();
+  static constexpr extents capacity = detail::capacity_on_mesh<capacity_policy, mesh, rows>();
   static constexpr auto budgets = detail::budgets_of<Policies...>();
 
   /// The numbers of a run: none of them decides a type or a byte, so none needs compiling again.

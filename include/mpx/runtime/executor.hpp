@@ -178,7 +178,8 @@ class executor {
   void train(mesh_coordinate const& me) {
     auto& mine = at(me.data, me.tensor);
     auto parts = mine.run_actions(me.stage_device, job_, losses_of(me));
-    auto const gradients = mine.sum_over_stages(mine.sum_over_data_ranks(std::move(parts), data_group(me)));
+    auto const gradients =
+        mine.sum_over_stages(mine.sum_over_tensor_ranks(mine.sum_over_data_ranks(std::move(parts), data_group(me))));
     // They are the same on every data rank now: the first one's squares are everyone's.
     if (me.data == 0)
       mine.add_squares_of(gradients, std::span(squares_).subspan(me.tensor * plan.layer_count, plan.layer_count));

@@ -19,10 +19,19 @@ struct summed_over_data {
     return over_axis(mesh_axis::data, layouts::all_reduce, gradient);
   }
 };
-/// Summed over the data ranks and the stages: whole.
+/// Summed over the data ranks, and over the tensor ranks where each of them knows a part: of a whole parameter that meets
+/// slices of the rows.
+struct summed_over_tensor {
+  static constexpr bool is_partial(layout const& gradient) { return gradient.tensor == spread::partial; }
+  static constexpr layout layout_of(layout const& gradient) {
+    layout const before = summed_over_data::layout_of(gradient);
+    return is_partial(before) ? over_axis(mesh_axis::tensor, layouts::all_reduce, before) : before;
+  }
+};
+/// Summed over the data ranks, the tensor ranks and the stages: whole.
 struct summed_over_mesh {
   static constexpr layout layout_of(layout const& gradient) {
-    return over_axis(mesh_axis::pipeline, layouts::all_reduce, summed_over_data::layout_of(gradient));
+    return over_axis(mesh_axis::pipeline, layouts::all_reduce, summed_over_tensor::layout_of(gradient));
   }
 };
 
