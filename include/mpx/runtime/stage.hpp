@@ -221,10 +221,11 @@ class stage<Machine, T, stage_layers<Runs...>, Ranks> {
 
   /// Sums over the tensor ranks each gradient of which they know parts: its layout says so.
   void sum_partial_gradients() {
-    each_typed_parameter<summed_over_data>([&]([[maybe_unused]] auto const& p) {
-      if constexpr (summed_over_tensor::is_partial(decltype(p.gradient())::mesh_layout))
-        ranks_.all_reduce(p.gradient().data, p.at.info->count);
-    });
+    if constexpr (Ranks::count > 1)
+      each_typed_parameter<summed_over_data>([&]([[maybe_unused]] auto const& p) {
+        if constexpr (summed_over_tensor::is_partial(decltype(p.gradient())::mesh_layout))
+          ranks_.all_reduce(p.gradient().data, p.at.info->count);
+      });
   }
 
   /// All gradients of the stage, one after the other, alignment included.
