@@ -1,5 +1,5 @@
 // A model option where a policy belongs.
-// error: mpx::recipe requires each argument to be a policy: a placement \(assign\), schedule \(tasks\), precision \(compute\), loss scaling \(state\), clipping \(scale or element\), lr schedule \(rate\), optimizer \(states\), recompute \(recomputes\), mesh, canonical_sum, gradient_buckets, shard_optimizer, fits or microbatch_capacity
+// error: mpx::recipe requires each argument to be a policy: a placement \(assign\), schedule \(tasks\), precision \(compute\), loss scaling \(state\), clipping \(scale or element\), lr schedule \(rate\), optimizer \(states\), recompute \(recomputes\), mesh, canonical_sum, sequence_parallel, gradient_buckets, shard_optimizer, fits or microbatch_capacity
 // fact: checked_policy<mpx::width<32>
 #include <mpx/policy/recipe.hpp>
 

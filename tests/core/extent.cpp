@@ -59,6 +59,42 @@ static_assert(summed.exact_bytes(two, bf16_sizes) == 336 && summed.exact_bytes(f
 constexpr auto column = mpx::summed_over_ranks(mpx::axis::target, 1, mpx::element::accumulate);
 static_assert(column.exact_bytes(two, bf16_sizes) == 84);
 
+// Where ranks divide rows too: 15 of source, 21 of target.
+namespace {
+
+constexpr mpx::extents rows_on_two{3, {5, 7}, 2, sharded_0}, rows_on_four{3, {5, 7}, 4, sharded_0};
+
+}  // namespace
+
+static_assert(two.rows_of(mpx::axis::target, invariant, 1) == mpx::row_slice{0, 21});
+static_assert(rows_on_two.rows_of(mpx::axis::target, invariant, 0) == mpx::row_slice{0, 10});
+static_assert(rows_on_two.rows_of(mpx::axis::target, invariant, 1) == mpx::row_slice{10, 11});
+static_assert(rows_on_four.rows_of(mpx::axis::source, invariant, 3) == mpx::row_slice{11, 4});
+static_assert(rows_on_four.rows_of(mpx::axis::source, sharded_1, 3) == mpx::row_slice{0, 15});  // slices of columns have all rows
+static_assert(rows_on_two.most_rows(mpx::axis::target, invariant) == 11 && two.most_rows(mpx::axis::target, invariant) == 21);
+static_assert(rows_on_two.most_rows(mpx::axis::target, partial) == 21);
+// 8 rows of 8 bf16 on the rank with most; all 15 of a slice of the columns, and of a sum before it is divided.
+static_assert(mpx::tensor_extent{mpx::axis::source, 8}.exact_bytes(rows_on_two, bf16_sizes) == 8 * 8 * 2);
+static_assert(slice.exact_bytes(rows_on_two, bf16_sizes) == 120);
+static_assert(mpx::summed_over_ranks(mpx::axis::source, 8).exact_bytes(rows_on_two, bf16_sizes) == 15 * 8 * 2);
+static_assert(mpx::as_stream(mpx::summed_over_ranks(mpx::axis::source, 8)).exact_bytes(rows_on_two, bf16_sizes) == 8 * 8 * 2);
+
+TEST_CASE("slices of the rows follow each other and differ by one row at most", "[core][extent]") {
+  for (int tokens = 0; tokens < 12; ++tokens)
+    for (std::size_t ranks = 1; ranks < 6; ++ranks) {
+      mpx::extents const e{2, {0, tokens}, ranks, sharded_0};
+      std::size_t next = 0;
+      for (std::size_t r = 0; r < ranks; ++r) {
+        auto const own = e.rows_of(mpx::axis::target, invariant, r);
+        CHECK(own.first == next);
+        CHECK(own.count <= e.most_rows(mpx::axis::target, invariant));
+        CHECK(own.count + 1 >= e.most_rows(mpx::axis::target, invariant));
+        next += own.count;
+      }
+      CHECK(next == static_cast<std::size_t>(2 * tokens));
+    }
+}
+
 TEST_CASE("a collective moves its tensors without their alignment", "[core][extent]") {
   constexpr std::array<mpx::tensor_extent, 3> list{slice, summed, mpx::tensor_extent{mpx::axis::target, 1}};
   CHECK(mpx::exact_bytes(list, two, bf16_sizes) == 120 + 336 + 42);

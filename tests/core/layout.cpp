@@ -266,10 +266,23 @@ TEST_CASE("a loss over rows is a sum of parts where rows are apart, and whole wh
   }
 }
 
-TEST_CASE("positions are a bias that counts tokens, which a slice of the rows does from 0 again", "[core][layout]") {
-  for (spread const a : all_spreads)
-    for (spread const c : all_spreads)
-      CHECK(mpx::layouts::positioned(a, c) == (a == sharded_0 ? refused : mpx::layouts::biased(a, c)));
+TEST_CASE("where ranks divide rows, what is whole is a slice of them, and its parameters have partial gradients", "[core][layout]") {
+  for (spread const s : all_spreads) {
+    CHECK(mpx::activation_spread(s, invariant) == s);
+    CHECK(mpx::parameter_spread(s, invariant) == s);
+    CHECK(mpx::activation_spread(s, sharded_0) == (s == invariant ? sharded_0 : s));
+    CHECK(mpx::parameter_spread(s, sharded_0) == (s == invariant ? replicated : s));
+  }
+  // A block's hidden layer: gathered rows, slices of the columns, and slices of the rows of the sum.
+  namespace rules = mpx::layouts;
+  constexpr spread x = mpx::activation_spread(invariant, sharded_0), w = mpx::parameter_spread(invariant, sharded_0);
+  CHECK(rules::linear(x, sharded_0) == refused);
+  CHECK(rules::linear(rules::all_gather(x), sharded_0) == sharded_1);
+  CHECK(rules::reduce_scatter(rules::linear(sharded_1, sharded_1), sharded_0) == x);
+  CHECK(rules::rowwise(x, invariant) == refused);
+  CHECK(rules::rowwise(x, w) == x);
+  CHECK(rules::row_sum(rules::gradient(x)) == rules::gradient(w));
+  CHECK(rules::update(w, rules::all_reduce(rules::gradient(w))) == w);
 }
 
 TEST_CASE("the rules of backward are those of the gradients, wherever forward is allowed", "[core][layout]") {

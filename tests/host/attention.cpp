@@ -25,11 +25,12 @@ struct sizes {
   lengths_t lengths = {};
   std::size_t buckets = 0, most_distance = 0;  // of the scores' bias; 0: none
   bool scaled = true;
+  std::size_t key_value_heads = 0;  // 0: as many as q has
 
   /// Tokens of q lie 3 elements further apart than they must, those of k and v 5.
   [[nodiscard]] attention_shape shape() const {
-    std::size_t const width = heads * head_width;
-    return {sequences, heads, query_tokens, key_tokens, head_width, width + 3, width + 5, causal, scaled};
+    std::size_t const width = heads * head_width, key_width = key_value_heads > 0 ? key_value_heads * head_width : width;
+    return {sequences, heads, query_tokens, key_tokens, head_width, width + 3, key_width + 5, causal, scaled, key_value_heads};
   }
   [[nodiscard]] std::int32_t const* valid() const { return lengths.empty() ? nullptr : lengths.data(); }
 };
@@ -103,8 +104,8 @@ std::vector<double> expected(problem<double> const& p, std::int32_t const* lengt
         for (std::size_t j = 0; j < s.key_tokens; ++j) {
           if ((s.causal && j > i) || (lengths != nullptr && static_cast<std::int32_t>(j) >= lengths[b])) continue;
           double const* const q = &p.q[(b * s.query_tokens + i) * s.query_stride + h * s.head_width];
-          double const* const k = &p.k[(b * s.key_tokens + j) * s.key_stride + h * s.head_width];
-          double const* const v = &p.v[(b * s.key_tokens + j) * s.key_stride + h * s.head_width];
+          std::size_t const key = (b * s.key_tokens + j) * s.key_stride + h / s.group() * s.head_width;
+          double const *const k = &p.k[key], *const v = &p.v[key];
           double score = 0;
           for (std::size_t d = 0; d < s.head_width; ++d) score += q[d] * k[d];
           if (s.scaled) score /= std::sqrt(static_cast<double>(s.head_width));
@@ -164,6 +165,9 @@ sizes const tails[] = {
     {2, 2, 130, 130, 24, true, {}, 32, 128},
     {2, 1, 100, 100, 16, true, {70, 3}, 12, 30, false},
     {1, 2, 66, 3, 16, true, {}, 4, 3},
+    {2, 4, 5, 7, 3, false, {}, 0, 0, true, 2},
+    {1, 6, 130, 130, 24, true, {}, 0, 0, true, 2},
+    {2, 3, 70, 100, 16, false, {70, 3}, 32, 128, false, 1},
 };
 
 template <class T>
@@ -180,13 +184,13 @@ void check_against_f64(double bound) {
     exact.backward(z.valid());
     p.forward(z.valid());
     p.backward(z.valid());
-    std::size_t const width = p.s.heads * p.s.head_width;
+    std::size_t const width = p.s.heads * p.s.head_width, key_width = width / p.s.group();
     INFO(z.query_tokens << " queries, " << z.key_tokens << " keys, head width " << z.head_width);
     CHECK(relative_error(p.o, exact.o, width, width) < bound);
-    CHECK(relative_error(p.dv, exact.dv, p.s.key_stride, width) < bound);
+    CHECK(relative_error(p.dv, exact.dv, p.s.key_stride, key_width) < bound);
     if (z.key_tokens == 1) continue;  // softmax over one key has no gradient
     CHECK(relative_error(p.dq, exact.dq, p.s.query_stride, width) < 2 * bound);
-    CHECK(relative_error(p.dk, exact.dk, p.s.key_stride, width) < 2 * bound);
+    CHECK(relative_error(p.dk, exact.dk, p.s.key_stride, key_width) < 2 * bound);
     if (!p.bias.empty()) CHECK(relative_error(p.d_bias, exact.d_bias, 1, 1) < 2 * bound);
   }
 }
@@ -219,15 +223,17 @@ TEST_CASE("attention to two equal keys is the mean of their values", "[host][att
 TEST_CASE("attention's gradient is the central difference of its forward", "[host][attention]") {
   for (sizes const& z : {sizes{2, 2, 5, 7, 3}, sizes{1, 1, 6, 6, 4, true}, sizes{2, 1, 4, 6, 2, false, {3, 0}},
                          sizes{1, 1, 66, 66, 3, true, {65}}, sizes{2, 2, 5, 7, 3, false, {}, 8, 4, false},
-                         sizes{1, 2, 70, 70, 2, true, {}, 12, 30}, sizes{1, 1, 40, 70, 2, false, {66}, 32, 128}}) {
+                         sizes{1, 2, 70, 70, 2, true, {}, 12, 30}, sizes{1, 1, 40, 70, 2, false, {66}, 32, 128},
+                         sizes{2, 4, 5, 7, 3, false, {}, 0, 0, true, 2}, sizes{1, 3, 70, 70, 2, true, {}, 12, 30, true, 1}}) {
     problem<double> p(z);
     p.forward(z.valid());
     p.backward(z.valid());
-    auto const check = [&](std::vector<double>& x, std::vector<double> const& dx, std::size_t stride) {
+    std::size_t const width = p.s.heads * p.s.head_width, key_width = width / p.s.group();
+    auto const check = [&](std::vector<double>& x, std::vector<double> const& dx, std::size_t stride, std::size_t used) {
       double const step = 1e-5;
       double worst = 0;
       for (std::size_t i = 0; i < x.size(); i += x.size() > 100 ? 13 : 1) {
-        if (i % stride >= p.s.heads * p.s.head_width) continue;  // between the heads' rows
+        if (i % stride >= used) continue;  // between the heads' rows
         double const kept = x[i];
         x[i] = kept + step;
         p.forward(z.valid());
@@ -241,10 +247,10 @@ TEST_CASE("attention's gradient is the central difference of its forward", "[hos
       }
       CHECK(worst < 1e-8);
     };
-    check(p.q, p.dq, p.s.query_stride);
-    check(p.k, p.dk, p.s.key_stride);
-    check(p.v, p.dv, p.s.key_stride);
-    check(p.bias, p.d_bias, 1);
+    check(p.q, p.dq, p.s.query_stride, width);
+    check(p.k, p.dk, p.s.key_stride, key_width);
+    check(p.v, p.dv, p.s.key_stride, key_width);
+    check(p.bias, p.d_bias, 1, 1);
   }
 }
 
@@ -285,15 +291,16 @@ TEST_CASE("attention writes every element of its results, and nothing between th
     problem<float> p(z);
     p.forward(z.valid());
     p.backward(z.valid());
-    auto const wrong = [&](std::vector<float> const& x, std::size_t stride) {
+    auto const wrong = [&](std::vector<float> const& x, std::size_t stride, std::size_t used) {
       std::size_t count = 0;
-      for (std::size_t i = 0; i < x.size(); ++i) count += (i % stride < p.s.heads * p.s.head_width) == std::isnan(x[i]);
+      for (std::size_t i = 0; i < x.size(); ++i) count += (i % stride < used) == std::isnan(x[i]);
       return count;
     };
-    CHECK(wrong(p.o, p.s.heads * p.s.head_width) == 0);
-    CHECK(wrong(p.dq, p.s.query_stride) == 0);
-    CHECK(wrong(p.dk, p.s.key_stride) == 0);
-    CHECK(wrong(p.dv, p.s.key_stride) == 0);
+    std::size_t const width = p.s.heads * p.s.head_width, key_width = width / p.s.group();
+    CHECK(wrong(p.o, width, width) == 0);
+    CHECK(wrong(p.dq, p.s.query_stride, width) == 0);
+    CHECK(wrong(p.dk, p.s.key_stride, key_width) == 0);
+    CHECK(wrong(p.dv, p.s.key_stride, key_width) == 0);
     CHECK(std::none_of(p.lse.begin(), p.lse.end(), [](float x) { return std::isnan(x); }));
   }
 }
@@ -335,6 +342,28 @@ TEST_CASE("attention gives the same bits again, and for a sequence alone as in c
   CHECK(same_bits(p.dq, first.dq));
   CHECK(same_bits(p.dk, first.dk));
   CHECK(same_bits(p.dv, first.dv));
+}
+
+TEST_CASE("heads that share keys and values compute what heads with copies of them do", "[host][attention]") {
+  problem<float> shared({2, 4, 70, 100, 8, false, {}, 0, 0, true, 2}), copied({2, 4, 70, 100, 8});
+  auto const copy = [&](std::vector<float> const& from, std::vector<float>& to) {
+    for (std::size_t t = 0; t < 2 * 100; ++t)
+      for (std::size_t i = 0; i < 4 * 8; ++i) to[t * copied.s.key_stride + i] = from[t * shared.s.key_stride + i / 16 * 8 + i % 8];
+  };
+  copy(shared.k, copied.k);
+  copy(shared.v, copied.v);
+  for (auto* p : {&shared, &copied}) {
+    p->forward(nullptr);
+    p->backward(nullptr);
+  }
+  CHECK(same_bits(shared.o, copied.o));
+  CHECK(same_bits(shared.dq, copied.dq));
+  // The gradient of what is shared is the sum of those of its copies.
+  for (std::size_t t = 0; t < 2 * 100; ++t)
+    for (std::size_t i = 0; i < 2 * 8; ++i) {
+      float const* const of_copies = &copied.dk[t * copied.s.key_stride + i / 8 * 16 + i % 8];
+      CHECK(shared.dk[t * shared.s.key_stride + i] == Approx(of_copies[0] + of_copies[8]).margin(1e-5));
+    }
 }
 
 TEST_CASE("attention carries a NaN into its result", "[host][attention]") {

@@ -51,6 +51,10 @@ TEST_CASE("a sequence has the same mask in any microbatch and with any padding",
   later.first_sequence = 7;
   row_operations::dropout(alone.data(), ones.data(), later, 1, 3, width);  // sequence 7 alone, unpadded
   for (std::size_t i = 0; i < alone.size(); ++i) REQUIRE(alone[i] == whole[2 * 6 * width + i]);
+
+  later.first_token = 2;  // and its tokens 2 to 4 alone
+  row_operations::dropout(alone.data(), ones.data(), later, 1, 3, width);
+  for (std::size_t i = 0; i < alone.size(); ++i) REQUIRE(alone[i] == whole[(2 * 6 + 2) * width + i]);
 }
 
 TEST_CASE("steps, keys and sequences have masks of their own", "[kernels][dropout]") {

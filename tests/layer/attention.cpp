@@ -39,6 +39,18 @@ using shared = mpx::sequential<
     by_distance<true, mpx::shared_relative_bias<"first.attention.relative.weight", 4, 3>>, mpx::language_head<8, 13>,
     mpx::cross_entropy<13>>;
 
+// Heads that share keys and values: 4 of 2 columns over 2, and 6 of 4 over 1 with a bias by distance.
+template <bool Causal, class... Options>
+using four_heads = mpx::self_attention<8, 4, Causal, mpx::axis::target, xavier, xavier, Options...>;
+using grouped_by_distance = mpx::self_attention<8, 6, false, mpx::axis::target, xavier, xavier, mpx::head_width<4>,
+                                                mpx::key_value_heads<1>, mpx::relative_bias<8, 5>, mpx::unscaled>;
+using ungrouped = four_heads<true, mpx::key_value_heads<4>>;
+static_assert(std::is_same_v<ungrouped::parameters, four_heads<true>::parameters> && !ungrouped::grouped);
+// Wq of 8 x 8, Wkv of 2 * 2 * 2 x 8, Wout of 8 x 8; their biases.
+using two_of_four = four_heads<true, mpx::key_value_heads<2>>;
+static_assert(two_of_four::grouped && two_of_four::key_value_inner == 4);
+static_assert(mpx::footprint<four_heads<true, mpx::key_value_heads<2>, mpx::unbiased>>::parameters_on(1) == 3 * 8 * 8);
+
 // Said or divided, it is the same layer.
 using divided = mpx::self_attention<12, 3, true>;
 using said = mpx::self_attention<12, 3, true, mpx::axis::target, xavier, xavier, mpx::head_width<4>>;
@@ -95,6 +107,39 @@ TEST_CASE("the gradients of attention with a bias by distance are the central di
   test::gradients_match<test::tiny<by_distance<true, mpx::relative_bias<>>>>(test::tiny_batch());
   test::gradients_match<test::tiny<by_distance<false, mpx::relative_bias<8, 5>, mpx::unscaled>>>(test::tiny_batch());
   test::f32_follows_f64<test::tiny<by_distance<false, mpx::relative_bias<8, 5>, mpx::unscaled>>>(test::tiny_batch());
+}
+
+TEST_CASE("the gradients of heads that share keys and values are the central differences", "[layer][attention]") {
+  test::gradients_match<test::tiny<two_of_four>>(test::tiny_batch());
+  test::gradients_match<test::tiny<four_heads<false, mpx::key_value_heads<1>, mpx::unbiased, mpx::rotary<>>>>(
+      test::tiny_batch());
+  test::gradients_match<test::tiny<grouped_by_distance>>(test::tiny_batch());
+  test::f32_follows_f64<test::tiny<two_of_four>>(test::tiny_batch());
+}
+
+TEST_CASE("heads that share keys and values answer as heads with copies of them", "[layer][attention]") {
+  using copied = test::tiny<four_heads<true, mpx::rotary<>>>;
+  using shared = test::tiny<four_heads<true, mpx::rotary<>, mpx::key_value_heads<2>>>;
+  mpx::trainer<shared, test::still_recipe<test::f64_only>> few{{.lr = {.peak = 0}, .dropout = 0}};
+  mpx::trainer<copied, test::still_recipe<test::f64_only>> many{{.lr = {.peak = 0}, .dropout = 0}};
+  auto const names = test::spread_parameters(few);
+  test::spread_parameters(many);
+  for (auto const* kind : {"weight", "bias"}) {
+    std::string const end = kind;
+    std::size_t const row = end == "weight" ? 8 : 1;  // elements of an output
+    auto const q = few.parameter("attention.query." + end), kv = few.parameter("attention.key_value." + end);
+    auto all = std::vector<double>(q.begin(), q.end());
+    for (std::size_t part = 0; part < 2; ++part)        // k, v
+      for (std::size_t head = 0; head < 4; ++head)      // two to each of two
+        for (std::size_t i = 0; i < 2 * row; ++i) all.push_back(kv[(part * 2 + head / 2) * 2 * row + i]);
+    many.set_parameter("attention.qkv." + end, all);
+  }
+  for (auto const& name : names)
+    if (name.find("query") == name.npos && name.find("key_value") == name.npos) {
+      auto const same = few.parameter(name);
+      many.set_parameter(name, std::vector<double>(same.begin(), same.end()));
+    }
+  CHECK(few.evaluate(test::tiny_batch()) == Approx(many.evaluate(test::tiny_batch())).epsilon(1e-13));
 }
 
 TEST_CASE("a bias by distance that two layers share has the gradient of both", "[layer][attention]") {

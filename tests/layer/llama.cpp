@@ -16,6 +16,8 @@ template <bool Causal>
 using turning = mpx::self_attention<8, 2, Causal, mpx::axis::target, mpx::init::xavier_uniform,
                                     mpx::init::xavier_uniform, mpx::unbiased, mpx::rotary<>>;
 using plain = mpx::linear<8, 8, mpx::axis::target, mpx::init::xavier_uniform, mpx::unbiased>;
+using grouped = mpx::llama<mpx::vocabulary<13>, mpx::width<8>, mpx::heads<4>, mpx::key_value_heads<2>, mpx::feed_forward<12>,
+                           mpx::layers<1>, mpx::context<8>, mpx::rotary<500'000>>;
 using small = mpx::llama<mpx::vocabulary<13>, mpx::width<8>, mpx::heads<2>, mpx::feed_forward<12>, mpx::layers<2>,
                          mpx::context<8>>;
 
@@ -42,6 +44,7 @@ TEST_CASE("the gradients of a gated mlp are the central differences", "[layer][a
 TEST_CASE("the gradients of llama are the central differences, on one device and on three", "[layer][llama]") {
   test::gradients_match<small>(test::tiny_batch());
   test::gradients_match<small, mpx::place_evenly<3>, 2>(test::tiny_batch());
+  test::gradients_match<grouped>(test::tiny_batch());
   test::f32_follows_f64<test::tiny<mpx::llama_block<8, 2, 12>>>(test::tiny_batch());
 }
 

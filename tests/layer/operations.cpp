@@ -24,6 +24,8 @@ using activation = mpx::tensor_view<T, mpx::activation_layout(Over)>;
 template <mpx::spread Over>
 using parameter = mpx::tensor_view<float const, mpx::parameter_layout(Over)>;
 
+constexpr mpx::extents two_rows(std::size_t ranks) { return {1, {0, 2}, ranks}; }
+
 /// Runs f(context, rank) on a thread for each of N tensor ranks.
 template <std::size_t N, class F>
 void on_ranks(F f) {
@@ -34,7 +36,26 @@ void on_ranks(F f) {
       mpx::on_host::machine machine;
       mpx::scratch_space scratch;
       mpx::step_values const step;
-      ranks_of<N> const c{machine, scratch, step, {}, {}, 0, 0, {}, {}, {&all, static_cast<int>(r)}};
+      ranks_of<N> const c{machine, scratch, step, two_rows(N), two_rows(N), 0, 0, {}, {}, {&all, static_cast<int>(r)}};
+      f(c, r);
+    });
+  for (auto& t : threads) t.join();
+}
+
+/// The same where ranks divide three rows, with scratch for one tensor of 2 columns: on two ranks, one row and two.
+template <std::size_t N, class F>
+void on_ranks_with_slices(F f) {
+  group all("tensor ranks", static_cast<int>(N), std::chrono::seconds(10));
+  std::vector<std::thread> threads;
+  for (std::size_t r = 0; r < N; ++r)
+    threads.emplace_back([&all, f, r] {
+      mpx::on_host::machine machine;
+      alignas(64) std::byte memory[64];
+      mpx::scratch_space scratch(memory, sizeof memory);
+      mpx::step_values const step;
+      mpx::extents const three{1, {0, 3}, N, sharded_0};
+      mpx::layer_context<mpx::on_host::machine, float, mpx::rank_of<group, N, sharded_0>> const c{
+          machine, scratch, step, three, three, 0, 0, {}, {}, {&all, static_cast<int>(r)}};
       f(c, r);
     });
   for (auto& t : threads) t.join();
@@ -46,7 +67,7 @@ void on_one_rank(F f) {
   mpx::on_host::machine machine;
   mpx::scratch_space scratch;
   mpx::step_values const step;
-  f(alone{machine, scratch, step, {}, {}});
+  f(alone{machine, scratch, step, two_rows(1), two_rows(1)});
 }
 
 // x: [2, 4], w: [3, 4], b: [3]; y = x w^T + b
@@ -149,4 +170,62 @@ TEST_CASE("a slice's weight and bias gradients are that slice of the whole's", "
     for (std::size_t i = 0; i < 4; ++i) CHECK(dw[r][i] == 100 + whole[4 * r + i]);
     CHECK(db[r][0] == 100 + bias[r]);
   }
+}
+
+TEST_CASE("slices of the rows are gathered, and sums are left in slices", "[layer][operations]") {
+  std::vector<float> const rows{1, 2, 3, 4, 5, 6};  // [3, 2]
+  std::vector<std::vector<float>> all(2, std::vector<float>(6)), sums(2);
+  std::size_t taken[2] = {};
+  on_ranks_with_slices<2>([&](auto const& c, std::size_t r) {
+    auto const slice = c.rows_of(mpx::axis::target, invariant);
+    mpx::with_all_rows(c, activation<sharded_0>{rows.data() + 2 * slice.first}, mpx::axis::target, 2, [&](auto whole) {
+      static_assert(std::same_as<decltype(whole), activation<replicated, float>>);
+      all[r].assign(whole.data, whole.data + 6);
+    });
+    sums[r].resize(2 * slice.count);
+    auto const given = mpx::reduced(c, sums[r].data(), mpx::axis::target, 2, [&](float* part) {
+      for (std::size_t i = 0; i < 6; ++i) part[i] = static_cast<float>(r + 1) * rows[i];
+      return activation<partial, float>{part};
+    });
+    static_assert(std::same_as<decltype(given), activation<sharded_0, float> const>);
+    taken[r] = c.scratch.high_water();
+  });
+  for (std::size_t r = 0; r < 2; ++r) {
+    CHECK(all[r] == rows);
+    CHECK(taken[r] == 64);  // one tensor at a time
+  }
+  CHECK(sums[0] == std::vector<float>{3, 6});
+  CHECK(sums[1] == std::vector<float>{9, 12, 15, 18});
+}
+
+TEST_CASE("a bias is added to a rank's own rows of a reduced product", "[layer][operations]") {
+  std::vector<float> const left{1, 2, 3}, right{10, 20, 30}, one{1, 1}, added{100, 200};  // [3, 1] each; w: [2, 1]
+  std::vector<std::vector<float>> y(2);
+  on_ranks_with_slices<2>([&](auto const& c, std::size_t r) {
+    y[r].resize(2 * c.row_count(mpx::axis::target, invariant));
+    mpx::multiply_reduced(c, y[r].data(), activation<sharded_1>{(r == 0 ? left : right).data()}, parameter<sharded_1>{one.data()},
+                          parameter<replicated>{added.data()}, {3, 2, 1});
+  });
+  CHECK(y[0] == std::vector<float>{111, 211});
+  CHECK(y[1] == std::vector<float>{122, 222, 133, 233});
+}
+
+TEST_CASE("a slice of the rows is runs of tokens: an end, whole sequences, a beginning", "[layer][operations]") {
+  struct seen {
+    std::size_t before, sequence, token, sequences, tokens;
+    bool operator==(seen const&) const = default;
+  };
+  auto const runs = [](mpx::row_slice slice, std::size_t tokens) {
+    std::vector<seen> list;
+    mpx::each_run(slice, tokens, [&](mpx::run_of_rows const& run) {
+      list.push_back({run.before, run.sequence, run.token, run.sequences, run.tokens});
+    });
+    return list;
+  };
+  // Sequences of 5 tokens: row 3 is token 3 of the first, row 16 token 1 of the fourth.
+  CHECK(runs({3, 14}, 5) == std::vector<seen>{{0, 0, 3, 1, 2}, {2, 1, 0, 2, 5}, {12, 3, 0, 1, 2}});
+  CHECK(runs({6, 2}, 5) == std::vector<seen>{{0, 1, 1, 1, 2}});  // within one sequence
+  CHECK(runs({0, 15}, 5) == std::vector<seen>{{0, 0, 0, 3, 5}});  // all rows
+  CHECK(runs({5, 0}, 5).empty());
+  CHECK(runs({0, 0}, 0).empty());
 }

@@ -19,44 +19,6 @@ using eager = mpx::one_f_one_b<mpx::microbatches<M>>;
 template <std::size_t M>
 using late = mpx::gpipe<mpx::microbatches<M>>;
 
-/// Bytes that the groups and channels of a mesh count in one step of full microbatches, against the plan.
-template <class Model, class Mesh, class Precision>
-void counts_what_is_planned() {
-  using recipe = test::mesh_recipe<Mesh, Precision>;
-  mpx::trainer<Model, recipe> trainer;
-  constexpr auto& plan = mpx::plan_v<Model, recipe>;
-  int const sequences = plan.capacity.sequences * static_cast<int>(plan.microbatches * plan.mesh.data);
-  trainer.step(test::make_batch(sequences, 6, 6, 12, 16, 1));
-  auto& devices = trainer.devices();
-  for (std::size_t n = 0; n < plan.mesh.devices(); ++n) {
-    auto const at = plan.mesh.coordinate(n);
-    CAPTURE(at.data, at.stage_device, at.tensor);
-    CHECK(devices.arena(n).size() == plan.arena_bytes[at.stage_device]);
-    std::size_t tensor = 0, data = 0;
-    for (std::size_t s = 0; s < plan.stage_count; ++s) {
-      if (plan.stages[s].device_index != at.stage_device) continue;
-      tensor += plan.tensor_sum_bytes(s).count;
-      data += plan.data_sum_bytes(s).count;
-    }
-    CHECK(devices.tensor_group(at).bytes_brought(static_cast<int>(at.tensor)) == tensor);
-    CHECK(devices.data_group(at).bytes_brought(static_cast<int>(at.data)) == data);
-    CHECK((tensor > 0) == (plan.mesh.tensor > 1));
-    CHECK((data > 0) == (plan.mesh.data > 1));
-  }
-  devices.each_stage([&](auto& stage) { CHECK(stage.scratch().high_water() == stage.info().scratch.size); });
-  devices.each_replica([&](auto& replica) {
-    for (std::size_t link = 0; link + 1 < plan.stage_count; ++link) {
-      std::size_t forward = 0, backward = 0;
-      for (std::size_t k = 0; k < plan.links[link].streams; ++k) {
-        forward += replica.channels().forward(link, k).bytes_sent();
-        backward += replica.channels().backward(link, k).bytes_sent();
-      }
-      CHECK(forward == plan.link_bytes(link).count);
-      CHECK(backward == plan.link_bytes(link).count);
-    }
-  });
-}
-
 }  // namespace
 
 TEST_CASE("on two tensor ranks the pipeline's cut and schedule change no bit", "[mesh][bits]") {
@@ -105,8 +67,8 @@ TEST_CASE("two runs of one mesh give the same bits", "[mesh][bits]") {
 }
 
 TEST_CASE("arenas, sums and messages of a mesh are those of its plan", "[mesh][plan]") {
-  counts_what_is_planned<test::mesh_seq2seq, mesh<1, 2, 2>, mpx::bf16_mixed>();
-  counts_what_is_planned<test::mesh_seq2seq, mesh<2, 2, 2>, mpx::f32_only>();
-  counts_what_is_planned<test::mesh_gpt2, mesh<2, 1, 4>, mpx::f32_only>();
-  counts_what_is_planned<test::mesh_gpt2, mesh<4, 1, 1>, mpx::bf16_mixed>();
+  test::counts_what_is_planned<test::mesh_seq2seq, mesh<1, 2, 2>, mpx::bf16_mixed>();
+  test::counts_what_is_planned<test::mesh_seq2seq, mesh<2, 2, 2>, mpx::f32_only>();
+  test::counts_what_is_planned<test::mesh_gpt2, mesh<2, 1, 4>, mpx::f32_only>();
+  test::counts_what_is_planned<test::mesh_gpt2, mesh<4, 1, 1>, mpx::bf16_mixed>();
 }

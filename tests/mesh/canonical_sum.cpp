@@ -4,10 +4,11 @@
 namespace {
 
 /// All parameters after 12 steps of Adam with dropout, clipping and ragged batches.
-template <class Model, class Mesh, class Precision, class Sum>
+template <class Model, class Mesh, class Precision, class Sum, class... More>
 std::vector<float> trained() {
-  mpx::trainer<Model, test::mesh_recipe<Mesh, Precision, mpx::one_f_one_b<test::share_of_microbatches<Mesh>>, mpx::adam, Sum>>
-      trainer{{.lr = {.peak = 1e-2f}, .seed = 3, .dropout = 0.2f}};
+  using schedule = mpx::one_f_one_b<test::share_of_microbatches<Mesh>>;
+  mpx::trainer<Model, test::mesh_recipe<Mesh, Precision, schedule, mpx::adam, Sum, More...>> trainer{
+      {.lr = {.peak = 1e-2f}, .seed = 3, .dropout = 0.2f}};
   for (int step = 0; step < 12; ++step) trainer.step(test::mesh_batch(step));
   return test::all_parameters(trainer);
 }
@@ -34,6 +35,15 @@ TEST_CASE("with canonical_sum gpt2 in f32 is the same bits on any number of data
 
 TEST_CASE("with canonical_sum seq2seq in bf16 is the same bits on any number of data ranks", "[mesh][canonical_sum]") {
   is_the_same_for_every_number_of_data_ranks<test::mesh_seq2seq, mpx::bf16_mixed>();
+}
+
+TEST_CASE("with canonical_sum and divided rows too, on any number of data ranks and stages", "[mesh][canonical_sum]") {
+  using tree = mpx::canonical_sum;
+  using rows = mpx::sequence_parallel;
+  using model = test::mesh_gpt2;
+  auto const one = trained<model, test::mesh_of<1, 1, 2>, mpx::f32_only, tree, rows>();
+  CHECK(test::same_bytes(one, trained<model, test::mesh_of<4, 1, 2>, mpx::f32_only, tree, rows>()));
+  CHECK(test::same_bytes(one, trained<model, test::mesh_of<2, 3, 2>, mpx::f32_only, tree, rows>()));
 }
 
 TEST_CASE("without it another number of data ranks rounds otherwise: the test above can fail", "[mesh][canonical_sum]") {

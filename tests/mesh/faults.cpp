@@ -10,7 +10,10 @@
 namespace {
 
 /// What a rank of one kind of group does wrong.
-enum class sabotage { none, scale_a_part, skip_the_sum, throw_once, lose_the_gather, give_no_number, come_late };
+enum class sabotage {
+  none, scale_a_part, skip_the_sum, skip_sums_of_vectors, skip_the_scatter, skip_the_gather, throw_once, lose_the_gather,
+  give_no_number, come_late
+};
 
 std::atomic<sabotage> of_tensor_ranks{sabotage::none}, of_data_ranks{sabotage::none}, of_ties{sabotage::none};
 
@@ -29,7 +32,20 @@ class saboteur : public mpx::on_host::group {
   void all_gather(int rank, T* slice, T* whole, std::span<std::size_t const> slices) {
     auto expected = sabotage::lose_the_gather;
     if (rank == 1 && order_ && order_->compare_exchange_strong(expected, sabotage::none)) throw std::runtime_error("a device is gone");
-    group::all_gather(rank, slice, whole, slices);
+    if (order_ && *order_ == sabotage::skip_the_gather) {  // zeros instead of the others' slices
+      auto const r = static_cast<std::size_t>(rank);
+      std::fill(whole, whole + slices.back(), T(0.0f));
+      std::copy(slice, slice + (slices[r + 1] - slices[r]), whole + slices[r]);
+    } else {
+      group::all_gather(rank, slice, whole, slices);
+    }
+  }
+  /// A rank's own part instead of the sum.
+  template <class T>
+  void reduce_scatter(int rank, T* parts, T* slice, std::span<std::size_t const> slices) {
+    auto const r = static_cast<std::size_t>(rank);
+    if (order_ && *order_ == sabotage::skip_the_scatter) std::copy(parts + slices[r], parts + slices[r + 1], slice);
+    else group::reduce_scatter(rank, parts, slice, slices);
   }
   // Sums of gradients come in three parts.
   template <class T>
@@ -55,6 +71,7 @@ class saboteur : public mpx::on_host::group {
   bool spoils(int rank, T* data, std::size_t n) {
     sabotage const what = order_ ? order_->load() : sabotage::none;
     if (what == sabotage::skip_the_sum) return false;
+    if (what == sabotage::skip_sums_of_vectors && n == 32) return false;  // norms, and biases behind a sum: the width
     if (rank == 1 && n > 0) {
       if (what == sabotage::scale_a_part)
         for (std::size_t i = 0; i < n; ++i) data[i] = T(static_cast<float>(data[i]) * 1.01f);
@@ -82,11 +99,11 @@ static_assert(mpx::backend<sabotaged>);
 using model = test::mesh_gpt2;
 using precision = mpx::f32_only;
 
-template <class Mesh>
+template <class Mesh, class... More>
 double excess_under(std::atomic<sabotage>& order, sabotage what) {
   auto const one = test::step_on<model, test::one_device, precision>();
   order = what;
-  auto const off = test::step_on<model, Mesh, precision, sabotaged>();
+  auto const off = test::step_on<model, Mesh, precision, sabotaged, More...>();
   order = sabotage::none;
   return test::excess(one, off, test::rounding<precision>);
 }
@@ -107,6 +124,14 @@ TEST_CASE("the bound holds without a fault, and fails with each", "[mesh][faults
   CHECK(excess_under<data_2>(of_data_ranks, sabotage::scale_a_part) > 10);
   CHECK(excess_under<data_2>(of_data_ranks, sabotage::skip_the_sum) > 10);
   CHECK(excess_under<test::mesh_of<1, 2, 1>>(of_ties, sabotage::skip_the_sum) > 10);
+}
+
+TEST_CASE("the bound holds where ranks divide rows, and fails without one of their reductions", "[mesh][faults]") {
+  using rows = mpx::sequence_parallel;
+  CHECK(excess_under<tensor_2, rows>(of_tensor_ranks, sabotage::none) <= 1);
+  CHECK(excess_under<tensor_2, rows>(of_tensor_ranks, sabotage::skip_sums_of_vectors) > 10);
+  CHECK(excess_under<tensor_2, rows>(of_tensor_ranks, sabotage::skip_the_scatter) > 10);
+  CHECK(excess_under<tensor_2, rows>(of_tensor_ranks, sabotage::skip_the_gather) > 10);
 }
 
 TEST_CASE("a device that fails stops the mesh, and the next step is as if nothing had been", "[mesh][faults]") {

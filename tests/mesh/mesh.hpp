@@ -88,9 +88,10 @@ void keep_away_from_the_kink(Trainer& trainer) {
   }
 }
 
-template <class Model, class Mesh, class Precision, class Backend = mpx::on_host::backend>
+template <class Model, class Mesh, class Precision, class Backend = mpx::on_host::backend, class... More>
 step_outcome step_on() {
-  mpx::trainer<Model, mesh_recipe<Mesh, Precision, mpx::one_f_one_b<share_of_microbatches<Mesh>>, mpx::sgd>, Backend> trainer{
+  using recipe = mesh_recipe<Mesh, Precision, mpx::one_f_one_b<share_of_microbatches<Mesh>>, mpx::sgd, More...>;
+  mpx::trainer<Model, recipe, Backend> trainer{
       {.lr = {.peak = 0}, .seed = 5, .dropout = 0.1f}};
   keep_away_from_the_kink(trainer);
   return first_step(trainer);
@@ -143,9 +144,10 @@ template <std::size_t D, std::size_t P, std::size_t T>
 using mesh_of = mpx::mesh<mpx::data<D>, mpx::pipeline<P>, mpx::tensor<T>>;
 
 /// What a model answers: its loss, and the logits of the next token, for fewer sequences than there are microbatches.
-template <class Model, class Mesh>
+template <class Model, class Mesh, class Precision = mpx::f32_only, class... More>
 std::vector<double> answers_on() {
-  mpx::trainer<Model, mesh_recipe<Mesh, mpx::f32_only>> trainer{{.seed = 5}};
+  using recipe = mesh_recipe<Mesh, Precision, mpx::one_f_one_b<share_of_microbatches<Mesh>>, More...>;
+  mpx::trainer<Model, recipe> trainer{{.seed = 5}};
   std::vector<double> out{trainer.evaluate(mesh_batch(1))};
   for (float const logit : trainer.next_token_logits(make_batch(3, 6, 5, 12, 16, 2))) out.push_back(static_cast<double>(logit));
   return out;
@@ -162,22 +164,73 @@ void answers_as_one_device_does() {
   agrees(answers_on<Model, mpx::mesh<mpx::data<2>, mpx::pipeline<2>, mpx::tensor<2>>>());
 }
 
+/// What one device and a mesh compute differ by no more than their bound. More: policies of the mesh's recipe.
+template <class Model, class Precision, std::size_t D, std::size_t P, std::size_t T, class... More>
+void is_within_the_bound_of(step_outcome const& one) {
+  CAPTURE(D, P, T);
+  CHECK(excess(one, step_on<Model, mesh_of<D, P, T>, Precision, mpx::on_host::backend, More...>(), rounding<Precision>) <= 1);
+}
+
+/// Bytes that the groups and channels of a mesh count in one step of full microbatches, against the plan.
+template <class Model, class Mesh, class Precision, class... More>
+void counts_what_is_planned() {
+  using recipe = mesh_recipe<Mesh, Precision, mpx::one_f_one_b<share_of_microbatches<Mesh>>, More...>;
+  mpx::trainer<Model, recipe> trainer;
+  constexpr auto& plan = mpx::plan_v<Model, recipe>;
+  int const sequences = plan.capacity.sequences * static_cast<int>(plan.microbatches * plan.mesh.data);
+  trainer.step(make_batch(sequences, 6, 6, 12, 16, 1));
+  auto& devices = trainer.devices();
+  for (std::size_t n = 0; n < plan.mesh.devices(); ++n) {
+    auto const at = plan.mesh.coordinate(n);
+    CAPTURE(at.data, at.stage_device, at.tensor);
+    CHECK(devices.arena(n).size() == plan.arena_bytes[at.stage_device]);
+    std::size_t tensor = 0, data = 0;
+    for (std::size_t s = 0; s < plan.stage_count; ++s) {
+      if (plan.stages[s].device_index != at.stage_device) continue;
+      tensor += plan.tensor_sum_bytes(s).count;
+      data += plan.data_sum_bytes(s).count;
+    }
+    CHECK(devices.tensor_group(at).bytes_brought(static_cast<int>(at.tensor)) == tensor);
+    CHECK(devices.data_group(at).bytes_brought(static_cast<int>(at.data)) == data);
+    CHECK((tensor > 0) == (plan.mesh.tensor > 1));
+    CHECK((data > 0) == (plan.mesh.data > 1));
+  }
+  devices.each_stage([&](auto& stage) { CHECK(stage.scratch().high_water() == stage.info().scratch.size); });
+  devices.each_replica([&](auto& replica) {
+    for (std::size_t link = 0; link + 1 < plan.stage_count; ++link) {
+      std::size_t forward = 0, backward = 0;
+      for (std::size_t k = 0; k < plan.links[link].streams; ++k) {
+        forward += replica.channels().forward(link, k).bytes_sent();
+        backward += replica.channels().backward(link, k).bytes_sent();
+      }
+      CHECK(forward == plan.link_bytes(link).count);
+      CHECK(backward == plan.link_bytes(link).count);
+    }
+  });
+}
+
 /// Every kind of mesh, and all kinds at once.
 template <class Model, class Precision>
 void computes_what_one_device_computes() {
   auto const one = step_on<Model, one_device, Precision>();
-  auto const holds = [&]<std::size_t D, std::size_t P, std::size_t T>() {
-    CAPTURE(D, P, T);
-    CHECK(excess(one, step_on<Model, mesh_of<D, P, T>, Precision>(), rounding<Precision>) <= 1);
-  };
-  holds.template operator()<1, 1, 2>();
-  holds.template operator()<1, 1, 4>();
-  holds.template operator()<2, 1, 1>();
-  holds.template operator()<4, 1, 1>();
-  holds.template operator()<2, 2, 1>();
-  holds.template operator()<1, 2, 2>();
-  holds.template operator()<2, 1, 2>();
-  holds.template operator()<2, 2, 2>();
+  is_within_the_bound_of<Model, Precision, 1, 1, 2>(one);
+  is_within_the_bound_of<Model, Precision, 1, 1, 4>(one);
+  is_within_the_bound_of<Model, Precision, 2, 1, 1>(one);
+  is_within_the_bound_of<Model, Precision, 4, 1, 1>(one);
+  is_within_the_bound_of<Model, Precision, 2, 2, 1>(one);
+  is_within_the_bound_of<Model, Precision, 1, 2, 2>(one);
+  is_within_the_bound_of<Model, Precision, 2, 1, 2>(one);
+  is_within_the_bound_of<Model, Precision, 2, 2, 2>(one);
+}
+
+/// Meshes whose tensor ranks divide rows too. 10 and 12 rows are divided among 4 ranks unevenly.
+template <class Model, class Precision>
+void divides_rows_and_computes_what_one_device_computes() {
+  auto const one = step_on<Model, one_device, Precision>();
+  is_within_the_bound_of<Model, Precision, 1, 1, 2, mpx::sequence_parallel>(one);
+  is_within_the_bound_of<Model, Precision, 1, 1, 4, mpx::sequence_parallel>(one);
+  is_within_the_bound_of<Model, Precision, 1, 2, 2, mpx::sequence_parallel>(one);
+  is_within_the_bound_of<Model, Precision, 2, 2, 2, mpx::sequence_parallel>(one);
 }
 
 }  // namespace test

@@ -26,6 +26,20 @@ static_assert(test::shards_of<block> == std::array<test::shard, 4>{{{"attention.
                                                                     {"attention.out.weight", sharded_1},
                                                                     {"mlp.gate_up.weight", sharded_0, 2},
                                                                     {"mlp.down.weight", sharded_1}}});
+// Of two heads of keys and values for four, each of two ranks has one.
+using grouped_block = mpx::llama_block<32, 4, 48, mpx::init::normal<20>, mpx::init::normal<20>, 2>;
+static_assert(test::shards_of<grouped_block> == std::array<test::shard, 5>{{{"attention.query.weight", sharded_0},
+                                                                            {"attention.key_value.weight", sharded_0, 2},
+                                                                            {"attention.out.weight", sharded_1},
+                                                                            {"mlp.gate_up.weight", sharded_0, 2},
+                                                                            {"mlp.down.weight", sharded_1}}});
+// The base of the turn, and the number of heads, reach every block.
+using three = mpx::llama<mpx::vocabulary<64>, mpx::width<32>, mpx::heads<4>, mpx::key_value_heads<2>, mpx::feed_forward<64>,
+                         mpx::rotary<500'000>>;
+using of_three = mpx::detail::llama_parts<mpx::vocabulary<64>, mpx::width<32>, mpx::heads<4>, mpx::key_value_heads<2>,
+                                          mpx::feed_forward<64>, mpx::rotary<500'000>>::block::attention;
+static_assert(of_three::positions::base == 500'000 && of_three::key_value_heads == 2);
+static_assert(mpx::layer<three>);
 static_assert(stream_of<step<0>::gives>::over_tensor == sharded_1 && stream_of<step<0>::gives>::parts == 2);
 static_assert(stream_of<step<1>::takes>::over_tensor == sharded_1 && stream_of<step<1>::takes>::parts == 2);
 static_assert(stream_of<step<1>::gives>::over_tensor == sharded_1 && stream_of<step<1>::gives>::parts == 1);

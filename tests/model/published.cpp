@@ -74,6 +74,13 @@ static_assert(in(100 * million, parameters<mpx::llama_7b>) == 67 &&
 static_assert(in(100 * million, parameters<mpx::llama_33b>) == 325 &&
               parameters<mpx::llama_65b> / (100 * million) == 652);
 
+// With KV heads of keys and values for H of queries, attention has (2 + 2 KV / H) C^2.
+constexpr std::size_t grouped(std::size_t v, std::size_t layers, std::size_t c, std::size_t heads, std::size_t kv, std::size_t f) {
+  return 2 * v * c + layers * (2 * c * c + 2 * c * (c / heads * kv) + 3 * c * f + 2 * c) + c;
+}
+static_assert(parameters<mpx::llama2_70b> == 68'976'648'192 && grouped(32000, 80, 8192, 64, 8, 28672) == 68'976'648'192);
+static_assert(parameters<mpx::llama3_8b> == 8'030'261'248 && grouped(128256, 32, 4096, 32, 8, 14336) == 8'030'261'248);
+
 // T5 by hand: one table; per layer attention (4 C H D), in decoders a second one, up and down (2 C F), and a norm for
 // each (C); in each stack a bias of 32 buckets and a last norm.
 constexpr std::size_t t5(std::size_t layers, std::size_t c, std::size_t h, std::size_t d, std::size_t f) {
@@ -92,6 +99,8 @@ TEST_CASE("published models know the tokens that they were trained on at once", 
   CHECK(mpx::gpt3_125m::context == 2048);
   CHECK(mpx::gpt3_175b::context == 2048);
   CHECK(mpx::llama_65b::context == 2048);
+  CHECK(mpx::llama2_70b::context == 4096);
+  CHECK(mpx::llama3_8b::context == 8192);
   CHECK(mpx::t5_11b::context == 512);
   CHECK(mpx::layers_v<mpx::gpt3_175b, recipe>.size() == 100);  // 96 blocks between embedding and norm, head, loss
 }

@@ -30,6 +30,10 @@ static_assert(first_is<block>(3, heads, 4) && first_is<block>(8, heads, 4));
 static_assert(first_is<mpx::decoder_block<mpx::width<32>, mpx::heads<4>>>(3, heads, 4));
 static_assert(first_is<mpx::cross_attention<12, 6>>(4, heads, 6) && shared_by<mpx::cross_attention<12, 6>>(3));
 
+// Four heads share two of keys and values.
+using grouped = mpx::llama_block<32, 4, 64, mpx::init::normal<20>, mpx::init::normal<20>, 2>;
+static_assert(shared_by<grouped>(2) && first_is<grouped>(4, key_value_heads, 2) && first_is<grouped>(3, heads, 4));
+
 // A bias by distance has a column for each head.
 using relative = mpx::self_attention<12, 6, false, mpx::axis::source, mpx::init::unit_rows, mpx::init::unit_rows,
                                      mpx::relative_bias<>>;

@@ -54,6 +54,19 @@ static_assert(capacity::capacity.sequences == 8);
 static_assert(capacity::capacity.tokens[0] == 0 && capacity::capacity.tokens[1] == 16);
 static_assert(mpx::microbatch_capacity<mpx::source_tokens<5>, mpx::sequences<3>>::capacity.tokens[0] == 5);
 
+// Tensor ranks divide rows where the recipe says so and there are some.
+namespace {
+
+template <class... Policies>
+constexpr mpx::spread rows_of = mpx::recipe<Policies..., mpx::microbatch_capacity<mpx::sequences<8>, mpx::tokens<16>>>::capacity.rows_over_tensor;
+
+}  // namespace
+
+static_assert(std::is_same_v<least::rows, mpx::whole_rows>);
+static_assert(rows_of<mpx::mesh<mpx::tensor<2>>, mpx::sequence_parallel> == mpx::spread::sharded_0);
+static_assert(rows_of<mpx::mesh<mpx::tensor<2>>> == mpx::spread::invariant);
+static_assert(rows_of<mpx::mesh<mpx::data<2>>, mpx::sequence_parallel> == mpx::spread::invariant);
+
 TEST_CASE("settings are the policies' numbers, by name", "[policy][recipe]") {
   full::settings const chosen{.clipping = {.limit = 2.0f}, .lr = {.peak = 1e-3f}, .seed = 42};
   CHECK(chosen.clipping.element(5.0f) == 2.0f);

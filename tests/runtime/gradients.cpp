@@ -31,6 +31,13 @@ static_assert(reduced_to<mpx::summed_over_data, sharded_1>(sharded_1, invariant,
 static_assert(reduced_to<mpx::summed_over_mesh, sharded_0>(sharded_0, invariant, invariant));
 static_assert(reduced_to<mpx::summed_over_mesh, sharded_1>(sharded_1, invariant, invariant));
 
+// A whole parameter that met slices of the rows: each tensor rank knows a part, which is summed behind data ranks.
+static_assert(reduced_to<mpx::summed_over_data, replicated>(partial, invariant, partial));
+static_assert(reduced_to<mpx::summed_over_tensor, replicated>(invariant, invariant, partial));
+static_assert(reduced_to<mpx::summed_over_tensor, invariant>(invariant, invariant, partial));
+static_assert(reduced_to<mpx::summed_over_tensor, sharded_0>(sharded_0, invariant, partial));
+static_assert(reduced_to<mpx::summed_over_mesh, replicated>(invariant, invariant, invariant));
+
 // Where data ranks divide the update, each keeps a slice of the sum.
 static_assert(reduced_to<mpx::scattered_over_data, invariant>(invariant, sharded_0, partial));
 static_assert(reduced_to<mpx::scattered_over_mesh, invariant>(invariant, sharded_0, invariant));
@@ -57,6 +64,7 @@ TEST_CASE("norm and update take a gradient that is summed over the mesh, and no 
   CHECK(taken.operator()<mpx::summed_over_mesh, invariant>());
   CHECK(taken.operator()<mpx::summed_over_mesh, sharded_0>());
   CHECK(taken.operator()<mpx::summed_over_mesh, sharded_1>());
+  CHECK(taken.operator()<mpx::summed_over_mesh, replicated>());
   CHECK(taken.operator()<mpx::scattered_over_mesh, invariant>());
   CHECK(taken.operator()<mpx::scattered_over_mesh, sharded_1>());
   CHECK_FALSE(taken.operator()<mpx::summed_over_data, invariant>());
@@ -66,4 +74,6 @@ TEST_CASE("norm and update take a gradient that is summed over the mesh, and no 
   constexpr mpx::layout whole = mpx::parameter_layout(invariant);
   CHECK_FALSE(mixed(whole, reduced<mpx::scattered_over_mesh, invariant>));
   CHECK_FALSE(mixed(mpx::scattered_over_mesh::updated(whole), reduced<mpx::summed_over_mesh, invariant>));
+  CHECK_FALSE(taken.operator()<mpx::summed_over_data, replicated>());
+  CHECK_FALSE(taken.operator()<mpx::from_backward, sharded_0>());
 }

@@ -32,19 +32,24 @@ struct measured {
 
 inline constexpr auto paint = std::byte{0xa5};
 
+/// On the devices of one tensor rank.
 template <class Model, class Recipe>
-measured measure() {
+measured measure(std::size_t tensor_rank = 0) {
   machines_made = 0;
   mpx::trainer<Model, Recipe, counting_backend> trainer{{.dropout = 0.1f}};
   constexpr auto& plan = trainer.plan;
   auto const& e = plan.capacity;
   auto const full = make_batch(e.sequences * static_cast<int>(plan.microbatches), e.tokens[0], e.tokens[1]);
-  auto& devices = trainer.devices();
+  auto& devices = trainer.devices().at(0, tensor_rank);
+  auto const counted_now = [&] {  // machines are made rank by rank
+    auto const* const first = counted.data() + tensor_rank * plan.device_count;
+    return std::vector<double>(first, first + plan.device_count);
+  };
   measured out;
 
   counted.fill(0);
   trainer.evaluate(full);
-  out.forward_flops.assign(counted.begin(), counted.begin() + plan.device_count);
+  out.forward_flops = counted_now();
 
   auto const traffic_so_far = [&] {
     std::vector<measured::traffic> links(plan.link_count);
@@ -63,7 +68,7 @@ measured measure() {
                 s.incoming_backward.offset + s.incoming_backward.size - s.saved.offset);
   counted.fill(0);
   trainer.step(full);
-  out.step_flops.assign(counted.begin(), counted.begin() + plan.device_count);
+  out.step_flops = counted_now();
   out.links = traffic_so_far();
   for (std::size_t link = 0; link < plan.link_count; ++link) {
     out.links[link].forward_bytes -= before[link].forward_bytes;

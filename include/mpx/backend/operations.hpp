@@ -22,7 +22,8 @@ struct gemm_shape {
   friend constexpr bool operator==(gemm_shape const&, gemm_shape const&) = default;
 };
 
-/// o = softmax(q k^T / sqrt(D)) v for each sequence and head, D = head_width; softmax(q k^T) v when not `scaled`.
+/// o = softmax(q k^T / sqrt(D)) v for each sequence and head, D = head_width; softmax(q k^T) v when not `scaled`. Heads
+/// h, h + 1, ... of q, `group()` of them, share one head of k and v.
 /// Shapes  q: [sequences, query_tokens] rows of query_stride elements, k and v: [sequences, key_tokens] rows of
 ///         key_stride elements, o: [sequences, query_tokens, heads*D]; head h of a row begins at column h*D
 /// Units   strides in elements from one token to the next
@@ -36,7 +37,9 @@ struct attention_shape {
   std::size_t key_stride = 0;
   bool causal = false;  ///< query token i sees key tokens 0 to i
   bool scaled = true;   ///< scores are divided by sqrt(D)
+  std::size_t key_value_heads = 0;  ///< of k and v, a divisor of heads; 0: as many as q has
 
+  [[nodiscard]] constexpr std::size_t group() const { return key_value_heads > 0 ? heads / key_value_heads : 1; }
   friend constexpr bool operator==(attention_shape const&, attention_shape const&) = default;
 };
 
@@ -80,12 +83,13 @@ struct summand {
 };
 
 /// Which random words a dropout draws: philox({channel / 4, token, first_sequence + sequence, step}, key)[channel % 4],
-/// channels counted from first_channel.
+/// tokens counted from first_token, channels from first_channel.
 /// An element is kept iff uniform(word) >= rate, and then divided by 1 - rate.
 struct dropout_draw {
   std::uint64_t key = 0;             ///< from the seed and the layer's name
   std::uint32_t step = 0;            ///< of the optimizer
   std::uint32_t first_sequence = 0;  ///< index of the microbatch's first sequence in the global batch
+  std::uint32_t first_token = 0;     ///< where a slice of a sequence's tokens begins
   std::uint32_t first_channel = 0;   ///< where a slice of the channels begins
   float rate = 0.0f;                 ///< share of elements that become 0
 };

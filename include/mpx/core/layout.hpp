@@ -46,6 +46,17 @@ struct layout {
 
 [[nodiscard]] constexpr bool sharded(spread s) { return s == spread::sharded_0 || s == spread::sharded_1; }
 
+/// What tensor ranks hold of an activation that its description calls whole: all rows (`rows` is invariant), or a slice of
+/// them (sharded_0). Slices of columns are what they are.
+/// Source  Korthikanti et al. 2022, arXiv:2205.05198, section 4.2.2 (sequence parallel)
+[[nodiscard]] constexpr spread activation_spread(spread described, spread rows) {
+  return described == spread::invariant ? rows : described;
+}
+/// And of a parameter: a whole one that meets slices of the rows knows a part of its gradient on each rank.
+[[nodiscard]] constexpr spread parameter_spread(spread described, spread rows) {
+  return described == spread::invariant && rows == spread::sharded_0 ? spread::replicated : described;
+}
+
 /// The operations of the algebra, on one axis. `x`, `y`: activations [rows, columns]; `w`: weights [out, in].
 namespace layouts {
 
@@ -114,11 +125,6 @@ namespace layouts {
   if (b == replicated && (x == replicated || x == varying || x == sharded_0)) return x;
   if (x == partial && b == partial) return partial;
   return refused;
-}
-
-/// x[t] + table[t], a row of the table for each token: a slice of the rows would count its tokens from 0 again.
-[[nodiscard]] constexpr spread positioned(spread x, spread table) {
-  return x == spread::sharded_0 ? spread::refused : biased(x, table);
 }
 
 /// sum over rows of dy: the gradient of a vector that stands in each row.

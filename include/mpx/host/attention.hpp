@@ -3,7 +3,8 @@
 ///
 /// Sums run over keys (forward) and over queries (backward) in ascending order, for each element in the same order
 /// whatever the block sizes of the registers: results depend on nothing but the operands.
-/// Source  Dao 2023, "FlashAttention-2", arXiv:2307.08691, algorithms 1 and 2
+/// Source  Dao 2023, "FlashAttention-2", arXiv:2307.08691, algorithms 1 and 2;
+///         Ainslie et al. 2023, arXiv:2305.13245 (heads that share keys and values)
 #pragma once
 
 #include <algorithm>
@@ -207,7 +208,7 @@ MPX_KERNEL void attention_forward(attention_shape const& s, T* o, A* lse, T cons
 
         for (std::size_t k0 = 0; k0 < limit; k0 += key_block) {
           std::size_t const keys = std::min(key_block, limit - k0);
-          std::size_t const from = (b * s.key_tokens + k0) * s.key_stride + h * width;
+          std::size_t const from = (b * s.key_tokens + k0) * s.key_stride + h / s.group() * width;
           load(t.k, k + from, s.key_stride, keys, width, A(1));
           load(t.v, v + from, s.key_stride, keys, width, A(1));
           tile_multiply<A>(t.p, high, {t.k, wide, 1}, {t.q, high, 1}, padded(keys, tile_height), high, width, false);
@@ -299,8 +300,8 @@ MPX_INLINE void softmax_backward(A* p, A* ds, std::size_t seen, std::size_t high
 
 /// dq, dk, dv from d_o, with p recomputed from lse.
 ///   dv = p^T d_o, ds = p (d_o v^T - delta), dq = ds k / sqrt(D), dk = ds^T q / sqrt(D), delta = sum of d_o o
-/// Where there is a bias, d_bias of a bucket gains the sum of its ds: sequences, blocks of keys, blocks of queries in
-/// order.
+/// dk and dv of a head that several of q share are summed over those in their order. Where there is a bias, d_bias of a
+/// bucket gains the sum of its ds: sequences, blocks of keys, blocks of queries in order.
 /// Shapes  dq as q, dk and dv as k, d_o as o; delta: as lse; dq_sum: [sequences, query_tokens, heads*D]; d_bias as bias
 /// Types   dq_sum, delta: A, scratch; d_bias: A; the rest as in the forward
 /// Errors  throws mpx::error when D is above most_head_width
@@ -317,24 +318,18 @@ MPX_KERNEL void attention_backward(attention_shape const& s, T* dq, T* dk, T* dv
   backward_tiles<A> t;
 
   for (std::size_t b = 0; b < s.sequences; ++b) {
-    std::size_t const allowed = allowed_keys(s, lengths, b);
-    for (std::size_t h = 0; h < s.heads; ++h) {
-      std::size_t const q_first = b * s.query_tokens, k_first = b * s.key_tokens;
-      T* const dq_head = dq + q_first * s.query_stride + h * width;
-      T const* const q_head = q + q_first * s.query_stride + h * width;
-      T const* const d_o_head = d_o + q_first * o_stride + h * width;
-      T const* const o_head = o + q_first * o_stride + h * width;
-      A* const dq_sum_head = dq_sum + q_first * o_stride + h * width;
-      A const* const lse_head = lse + q_first * s.heads + h;
-      A* const delta_head = delta + q_first * s.heads + h;
-      std::size_t const to_key = k_first * s.key_stride + h * width;
+    std::size_t const allowed = allowed_keys(s, lengths, b), q_first = b * s.query_tokens;
+    for (std::size_t h0 = 0; h0 < s.heads; h0 += s.group()) {
+      std::size_t const h_end = h0 + s.group();  // heads h0 to h_end of q share one of k and v
+      std::size_t const to_key = b * s.key_tokens * s.key_stride + h0 / s.group() * width;
 
-      for (std::size_t i = 0; i < s.query_tokens; ++i) {
-        T const* const left = d_o_head + i * o_stride;
-        T const* const right = o_head + i * o_stride;
-        delta_head[i * s.heads] =
-            lanes{}.sum(width, [=](std::size_t d) { return static_cast<A>(left[d]) * static_cast<A>(right[d]); });
-      }
+      for (std::size_t i = 0; i < s.query_tokens; ++i)
+        for (std::size_t h = h0; h < h_end; ++h) {
+          T const* const left = d_o + (q_first + i) * o_stride + h * width;
+          T const* const right = o + (q_first + i) * o_stride + h * width;
+          delta[(q_first + i) * s.heads + h] =
+              lanes{}.sum(width, [=](std::size_t d) { return static_cast<A>(left[d]) * static_cast<A>(right[d]); });
+        }
 
       for (std::size_t k0 = 0; k0 < allowed; k0 += key_block) {
         std::size_t const keys = std::min(key_block, allowed - k0);
@@ -345,49 +340,53 @@ MPX_KERNEL void attention_backward(attention_shape const& s, T* dq, T* dk, T* dv
         load_transposed(t.v_transposed, v + from, s.key_stride, keys, width, A(1));
 
         std::size_t const first = s.causal ? k0 : 0;
-        for (std::size_t q0 = first; q0 < s.query_tokens; q0 += backward_query_block) {
-          std::size_t const rows = std::min(backward_query_block, s.query_tokens - q0);
-          std::size_t const padded_rows = padded(rows, tile_height);
-          load(t.q, q_head + q0 * s.query_stride, s.query_stride, rows, width, scale);
-          load(t.d_o, d_o_head + q0 * o_stride, o_stride, rows, width, A(1));
-          tile_multiply<A>(t.p, high, {t.q, wide, 1}, {t.k_transposed, high, 1}, padded_rows, high, width, false);
-          tile_multiply<A>(t.ds, high, {t.d_o, wide, 1}, {t.v_transposed, high, 1}, padded_rows, high, width, false);
-          // of the block's first key to its last query
-          std::int64_t const nearest = static_cast<std::int64_t>(k0) - static_cast<std::int64_t>(q0 + rows - 1);
-          if (bias.weight != nullptr) {
-            load_bias(t.near, t.near_at, bias, s.heads, h, nearest, 1, rows - 1 + high);
+        for (std::size_t h = h0; h < h_end; ++h)
+          for (std::size_t q0 = first; q0 < s.query_tokens; q0 += backward_query_block) {
+            std::size_t const rows = std::min(backward_query_block, s.query_tokens - q0);
+            std::size_t const padded_rows = padded(rows, tile_height), first_row = q_first + q0;
+            load(t.q, q + first_row * s.query_stride + h * width, s.query_stride, rows, width, scale);
+            load(t.d_o, d_o + first_row * o_stride + h * width, o_stride, rows, width, A(1));
+            tile_multiply<A>(t.p, high, {t.q, wide, 1}, {t.k_transposed, high, 1}, padded_rows, high, width, false);
+            tile_multiply<A>(t.ds, high, {t.d_o, wide, 1}, {t.v_transposed, high, 1}, padded_rows, high, width, false);
+            // of the block's first key to its last query
+            std::int64_t const nearest = static_cast<std::int64_t>(k0) - static_cast<std::int64_t>(q0 + rows - 1);
+            if (bias.weight != nullptr) {
+              load_bias(t.near, t.near_at, bias, s.heads, h, nearest, 1, rows - 1 + high);
+              for (std::size_t i = 0; i < rows; ++i) {
+                A* const p = t.p + i * high;
+                A const* const near = t.near + (rows - 1 - i);
+                MPX_SIMD
+                for (std::size_t x = 0; x < high; ++x) p[x] += near[x];
+              }
+            }
             for (std::size_t i = 0; i < rows; ++i) {
-              A* const p = t.p + i * high;
-              A const* const near = t.near + (rows - 1 - i);
+              std::size_t const seen = s.causal ? std::min(keys, q0 + i + 1 - k0) : keys;
+              std::size_t const at = (first_row + i) * s.heads + h;
+              softmax_backward(t.p + i * high, t.ds + i * high, seen, high, lse[at], delta[at]);
+            }
+            if (bias.weight != nullptr) add_bias_gradient(d_bias, t, rows, keys, high);
+            bool const more = h > h0 || q0 > first;
+            tile_multiply<A>(t.dv, wide, {t.p, 1, high}, {t.d_o, wide, 1}, tall, wide, rows, more);
+            tile_multiply<A>(t.dk, wide, {t.ds, 1, high}, {t.q, wide, 1}, tall, wide, rows, more);
+            tile_multiply<A>(t.dq, wide, {t.ds, high, 1}, {t.k, wide, 1}, padded_rows, wide, keys, false);
+            for (std::size_t i = 0; i < rows; ++i) {
+              A* const sum = dq_sum + (first_row + i) * o_stride + h * width;
+              A const* const part = t.dq + i * wide;
               MPX_SIMD
-              for (std::size_t x = 0; x < high; ++x) p[x] += near[x];
+              for (std::size_t d = 0; d < width; ++d) sum[d] = k0 == 0 ? part[d] : sum[d] + part[d];
             }
           }
-          for (std::size_t i = 0; i < rows; ++i) {
-            std::size_t const seen = s.causal ? std::min(keys, q0 + i + 1 - k0) : keys;
-            std::size_t const at = (q0 + i) * s.heads;
-            softmax_backward(t.p + i * high, t.ds + i * high, seen, high, lse_head[at], delta_head[at]);
-          }
-          if (bias.weight != nullptr) add_bias_gradient(d_bias, t, rows, keys, high);
-          tile_multiply<A>(t.dv, wide, {t.p, 1, high}, {t.d_o, wide, 1}, tall, wide, rows, q0 > first);
-          tile_multiply<A>(t.dk, wide, {t.ds, 1, high}, {t.q, wide, 1}, tall, wide, rows, q0 > first);
-          tile_multiply<A>(t.dq, wide, {t.ds, high, 1}, {t.k, wide, 1}, padded_rows, wide, keys, false);
-          for (std::size_t i = 0; i < rows; ++i) {
-            A* const sum = dq_sum_head + (q0 + i) * o_stride;
-            A const* const part = t.dq + i * wide;
-            MPX_SIMD
-            for (std::size_t d = 0; d < width; ++d) sum[d] = k0 == 0 ? part[d] : sum[d] + part[d];
-          }
-        }
         store(dk + from, s.key_stride, t.dk, wide, keys, width, A(1));
         store(dv + from, s.key_stride, t.dv, wide, keys, width, A(1));
       }
       store_zeros(dk + to_key + allowed * s.key_stride, s.key_stride, s.key_tokens - allowed, width);
       store_zeros(dv + to_key + allowed * s.key_stride, s.key_stride, s.key_tokens - allowed, width);
-      if (allowed > 0)
-        store(dq_head, s.query_stride, dq_sum_head, o_stride, s.query_tokens, width, scale);
-      else
-        store_zeros(dq_head, s.query_stride, s.query_tokens, width);
+      for (std::size_t h = h0; h < h_end; ++h) {
+        T* const dq_head = dq + q_first * s.query_stride + h * width;
+        A const* const sum = dq_sum + q_first * o_stride + h * width;
+        if (allowed > 0) store(dq_head, s.query_stride, sum, o_stride, s.query_tokens, width, scale);
+        else store_zeros(dq_head, s.query_stride, s.query_tokens, width);
+      }
     }
   }
 }

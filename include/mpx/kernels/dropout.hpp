@@ -19,13 +19,13 @@ namespace mpx::kernels {
 /// Shapes  x, y: [width]; y may be x
 template <lanes L, class T>
 MPX_HOST_DEVICE MPX_INLINE void dropout_row(L const& along, T* y, T const* x, dropout_draw const& draw,
-                                            std::uint32_t sequence, std::uint32_t token, std::size_t width) {
+                                            std::uint32_t sequence, std::uint32_t token_in_slice, std::size_t width) {
   using A = accumulator_t<T>;
   A const factor = A(1) / (A(1) - A(draw.rate));
   float const rate = draw.rate;
   std::uint64_t const key = draw.key;
   std::uint32_t const step = draw.step;
-  std::uint32_t const row = draw.first_sequence + sequence;
+  std::uint32_t const row = draw.first_sequence + sequence, token = draw.first_token + token_in_slice;
   auto const kept = [=](A value, std::uint32_t word) { return uniform(word) >= rate ? value * factor : A(0); };
   // A slice of the channels may begin within a draw: up to three elements of it come first.
   std::size_t const into = draw.first_channel % 4;

@@ -12,19 +12,21 @@ struct execution<activation<Function, W, Axis, Over>> : no_constants {
   using layer = activation<Function, W, Axis, Over>;
 
   template <class C> static auto forward(operands<layer, C> const& o, input_view<layer, C> x, typename C::compute* y) {
-    o.context.machine.template activation_forward<Function>(y, x.data, elements(o.context));
+    o.context.machine.template activation_forward<Function>(y, x.data, elements(o.context, x));
     return function_of(o.context, y, x);
   }
   template <class C>
   static auto backward(operands<layer, C> const& o, output_gradient_view<layer, C> dy, typename C::compute* dx) {
     auto const x = o.template kept<0>();
     o.context.machine.template activation_backward<Function>(dx, dy.data, static_cast<typename C::compute const*>(x.data),
-                                                             elements(o.context));
+                                                             elements(o.context, x));
     return product_of(o.context, dx, x, dy);
   }
 
  private:
-  template <class C> static std::size_t elements(C const& c) { return c.row_count(Axis) * c.capacity.share(W, Over); }
+  template <class C, view X> static std::size_t elements(C const& c, X x) {
+    return c.row_count(Axis, x) * c.capacity.share(W, Over);
+  }
 };
 
 template <class Function, std::size_t F, axis Axis, spread Over>
@@ -33,7 +35,7 @@ struct execution<gated_activation<Function, F, Axis, Over>> : no_constants {
 
   template <class C> static auto forward(operands<layer, C> const& o, input_view<layer, C> x, typename C::compute* y) {
     C const& c = o.context;
-    c.machine.template gated_forward<Function>(y, x.data, c.row_count(Axis), c.capacity.share(F, Over));
+    c.machine.template gated_forward<Function>(y, x.data, c.row_count(Axis, x), c.capacity.share(F, Over));
     return function_of(c, y, x);
   }
   template <class C>
@@ -41,7 +43,7 @@ struct execution<gated_activation<Function, F, Axis, Over>> : no_constants {
     C const& c = o.context;
     auto const x = o.template kept<0>();
     c.machine.template gated_backward<Function>(dx, dy.data, static_cast<typename C::compute const*>(x.data),
-                                                c.row_count(Axis), c.capacity.share(F, Over));
+                                                c.row_count(Axis, x), c.capacity.share(F, Over));
     return product_of(c, dx, x, dy);
   }
 };
@@ -58,15 +60,19 @@ template <std::size_t W, axis Axis, spread Over> struct execution<dropout<W, Axi
   }
 
  private:
-  /// The mask of an element depends on where it stands in the whole tensor: a slice knows its first channel.
+  /// The mask of an element depends on where it stands in the whole tensor: a slice knows its first row and channel.
   template <class C, class T, view X> static auto drop(C const& c, T* y, X x) {
     std::size_t const width = c.capacity.share(W, Over);
-    dropout_draw const draw{.key = mixed_key(c.step.seed, c.key),
-                            .step = c.step.step,
-                            .first_sequence = c.first_sequence,
-                            .first_channel = static_cast<std::uint32_t>(sharded(Over) ? c.ranks.number() * width : 0),
-                            .rate = c.step.mode == run_mode::training ? c.step.dropout : 0.0f};
-    c.machine.dropout(y, x.data, draw, c.size.sequences, c.size.tokens_on(Axis), width);
+    dropout_draw draw{.key = mixed_key(c.step.seed, c.key),
+                      .step = c.step.step,
+                      .first_channel = static_cast<std::uint32_t>(sharded(Over) ? c.ranks.number() * width : 0),
+                      .rate = c.step.mode == run_mode::training ? c.step.dropout : 0.0f};
+    each_run(c.rows_of(Axis, Over), static_cast<std::size_t>(c.size.tokens_on(Axis)), [&](run_of_rows const& run) {
+      draw.first_sequence = c.first_sequence + static_cast<std::uint32_t>(run.sequence);
+      draw.first_token = static_cast<std::uint32_t>(run.token);
+      std::size_t const at = run.before * width;
+      c.machine.dropout(y + at, x.data + at, draw, run.sequences, run.tokens, width);
+    });
     return scaled_of(c, y, x);
   }
 };

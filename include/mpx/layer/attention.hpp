@@ -2,19 +2,47 @@
 /// Attention at work.
 #pragma once
 
+#include <utility>
+
 #include <mpx/layer/operations.hpp>
 #include <mpx/model/attention.hpp>
 
 namespace mpx {
 
+namespace detail {
+
+/// A dense product inside an attention; its I-th weight, and the bias behind it where there is one.
+template <std::size_t I, class L, class C, view X>
+auto project(operands<L, C> const& o, typename C::compute* y, X x, dense_sizes s) {
+  if constexpr (L::has_bias) return multiply(o.context, y, x, o.template parameter<I>(), o.template parameter<I + 1>(), s);
+  else return multiply(o.context, y, x, o.template parameter<I>(), s);
+}
+template <std::size_t I, class L, class C, view X>
+auto project_reduced(operands<L, C> const& o, typename C::compute* y, X x, dense_sizes s) {
+  if constexpr (L::has_bias)
+    return multiply_reduced(o.context, y, x, o.template parameter<I>(), o.template parameter<I + 1>(), s);
+  else return multiply_reduced(o.context, y, x, o.template parameter<I>(), s);
+}
+template <std::size_t I, class L, class C, view DY, view X>
+void add_projection_gradients(operands<L, C> const& o, DY dy, X x, dense_sizes s) {
+  add_weight_gradient(o.context, o.template gradient<I>(), dy, x, s);
+  if constexpr (L::has_bias) add_row_sum(o.context, o.template gradient<I + 1>(), dy, s.rows, s.out);
+}
+
+}  // namespace detail
+
 /// Each tensor rank computes its own heads: q, k and v are slices of the columns, and what the slices of the output
-/// projection give is summed.
+/// projection give is summed. Where heads share keys and values, q is one tensor and k and v are another.
 template <std::size_t W, std::size_t H, bool Causal, axis Axis, class Init, class OutInit, class... Options>
 struct execution<self_attention<W, H, Causal, Axis, Init, OutInit, Options...>> : no_constants {
   using layer = self_attention<W, H, Causal, Axis, Init, OutInit, Options...>;
   using positions = typename layer::positions;
-  static constexpr std::size_t out_weight = layer::has_bias ? 2 : 1;
-  static constexpr std::size_t score_weight = layer::has_bias ? 4 : 2;
+  static constexpr bool grouped = layer::grouped;
+  // Where each weight stands among the parameters; its bias, where there is one, stands behind it.
+  static constexpr std::size_t each = layer::has_bias ? 2 : 1;
+  static constexpr std::size_t first = 0, key_value = each, out = grouped ? 2 * each : each, score = out + each;
+  // Where the heads' output stands among what is kept, and the softmax's sums behind it.
+  static constexpr std::size_t output = grouped ? 3 : 2;
   static constexpr relative_buckets buckets = [] {
     if constexpr (layer::is_relative) return relative_buckets(positions::buckets, positions::most_distance, !Causal);
     else return relative_buckets();
@@ -22,25 +50,21 @@ struct execution<self_attention<W, H, Causal, Axis, Init, OutInit, Options...>> 
 
   template <class C>
   static auto forward(operands<layer, C> const& o, input_view<layer, C> x, typename C::compute* y) {
+    using T = typename C::compute;
     C const& c = o.context;
     auto const s = sizes(c);
-    auto* const qkv_at = o.template kept<1>().data;    // [B, T, 3 H D / ranks]
-    auto* const heads_at = o.template kept<2>().data;  // [B, T, H D / ranks]
-    auto const qkv = [&] {
-      if constexpr (layer::has_bias)
-        return multiply(c, qkv_at, replicate(x), o.template parameter<0>(), o.template parameter<1>(), s.qkv);
-      else
-        return multiply(c, qkv_at, replicate(x), o.template parameter<0>(), s.qkv);
-    }();
-    if constexpr (positions::turns) c.machine.rotary(turn(c, false), qkv.data);
-    typename C::compute const* const in = qkv.data;
-    auto const heads = attended_of(c, heads_at, qkv, qkv);
-    c.machine.attention_forward(shape(c), heads_at, o.template kept<3>().data, in, in + s.inner, in + 2 * s.inner,
-                                lengths(c), score_bias_for(o, heads));
-    if constexpr (layer::has_bias)
-      return multiply_reduced(c, y, heads, o.template parameter<2>(), o.template parameter<3>(), s.out);
-    else
-      return multiply_reduced(c, y, heads, o.template parameter<1>(), s.out);
+    auto const [q, kv] = with_all_rows(c, x, Axis, W, [&](auto all) {
+      auto const first_of = detail::project<first>(o, o.template kept<1>().data, all, s.first);  // q, or qkv
+      if constexpr (grouped)
+        return std::pair(first_of, detail::project<key_value>(o, o.template kept<2>().data, all, s.key_value));
+      else return std::pair(first_of, first_of);
+    });
+    turn(c, q.data, kv.data, false);
+    auto const heads = attended_of(c, o.template kept<output>().data, q, kv);
+    T const *const q_in = q.data, *const k_in = keys(c, kv.data);
+    c.machine.attention_forward(shape(c), heads.data, o.template kept<output + 1>().data, q_in, k_in, k_in + s.keys, lengths(c),
+                                score_bias_for(o, heads));
+    return detail::project_reduced<out>(o, y, heads, s.out);
   }
 
   template <class C>
@@ -50,60 +74,95 @@ struct execution<self_attention<W, H, Causal, Axis, Init, OutInit, Options...>> 
     using A = typename C::accumulate;
     auto const s = sizes(c);
     auto const x = o.template kept<0>();
-    auto const qkv = o.template kept<1>();
-    auto const heads = o.template kept<2>();
+    auto const q = o.template kept<1>();
+    auto const kv = o.template kept<grouped ? 2 : 1>();
+    auto const heads = o.template kept<output>();
     typename scratch_space::frame const frame(c.scratch);
     T* const d_heads_at = o.template scratch<0>();  // [B, T, H D / ranks]
-    T* const d_qkv_at = o.template scratch<1>();    // [B, T, 3 H D / ranks]
-    A* const delta = o.template scratch<2>();       // [B, T, H / ranks]
-    A* const dq_sum = o.template scratch<3>();      // [B, T, H D / ranks]
+    T* const d_q_at = o.template scratch<1>();      // [B, T, H D / ranks]; or of qkv: [B, T, 3 H D / ranks]
+    T* d_kv_at = d_q_at;
+    if constexpr (grouped) d_kv_at = o.template scratch<2>();  // [B, T, 2 N D / ranks]
+    A* const delta = o.template scratch<grouped ? 3 : 2>();   // [B, T, H / ranks]
+    A* const dq_sum = o.template scratch<grouped ? 4 : 3>();  // [B, T, H D / ranks]
 
-    add_weight_gradient(c, o.template gradient<out_weight>(), replicate(dy), heads, s.out);
-    if constexpr (layer::has_bias) add_row_sum(c, o.template gradient<3>(), dy, s.out.rows, W);
-    auto const d_heads = multiply_back(c, d_heads_at, replicate(dy), o.template parameter<out_weight>(), s.out);
+    if constexpr (layer::has_bias) add_row_sum(c, o.template gradient<out + 1>(), dy, c.row_count(Axis, dy), W);
+    auto const d_heads = with_all_rows(c, dy, Axis, W, [&](auto all) {
+      add_weight_gradient(c, o.template gradient<out>(), all, heads, s.out);
+      return multiply_back(c, d_heads_at, all, o.template parameter<out>(), s.out);
+    });
     A* score_gradient = nullptr;
-    if constexpr (layer::is_relative) score_gradient = look_up_into(o.template gradient<score_weight>(), d_heads);
-    T const* const in = qkv.data;
-    c.machine.attention_backward(shape(c), d_qkv_at, d_qkv_at + s.inner, d_qkv_at + 2 * s.inner, dq_sum, delta,
+    if constexpr (layer::is_relative) score_gradient = look_up_into(o.template gradient<score>(), d_heads);
+    T const *const q_in = q.data, *const k_in = keys(c, kv.data);
+    T* const d_k_at = keys(c, d_kv_at);
+    c.machine.attention_backward(shape(c), d_q_at, d_k_at, d_k_at + s.keys, dq_sum, delta,
                                  static_cast<T const*>(d_heads.data), static_cast<T const*>(heads.data),
-                                 static_cast<A const*>(o.template kept<3>().data), in, in + s.inner, in + 2 * s.inner,
+                                 static_cast<A const*>(o.template kept<output + 1>().data), q_in, k_in, k_in + s.keys,
                                  lengths(c), score_bias_for(o, heads), score_gradient);
-    if constexpr (positions::turns) c.machine.rotary(turn(c, true), d_qkv_at);
-    auto const d_qkv = product_of(c, d_qkv_at, qkv, d_heads);
-    add_weight_gradient(c, o.template gradient<0>(), d_qkv, replicate(x), s.qkv);
-    if constexpr (layer::has_bias) add_row_sum(c, o.template gradient<1>(), d_qkv, s.qkv.rows, s.qkv.out);
-    return all_reduce(c, multiply_back(c, dx, d_qkv, o.template parameter<0>(), s.qkv), s.qkv.rows * W);
+    turn(c, d_q_at, d_kv_at, true);
+    auto const d_q = product_of(c, d_q_at, q, d_heads);
+    auto const d_kv = product_of(c, d_kv_at, kv, d_heads);
+    with_all_rows(c, x, Axis, W, [&](auto all) {
+      detail::add_projection_gradients<first>(o, d_q, all, s.first);
+      if constexpr (grouped) detail::add_projection_gradients<key_value>(o, d_kv, all, s.key_value);
+    });
+    return reduced(c, dx, Axis, W, [&](T* at) {
+      auto const part = multiply_back(c, at, d_q, o.template parameter<first>(), s.first);
+      if constexpr (grouped) add_multiplied_back(c, part, d_kv, o.template parameter<key_value>(), s.key_value);
+      return part;
+    });
   }
 
  private:
   struct all_sizes {
-    std::size_t inner;  ///< columns of this rank's heads
-    dense_sizes qkv, out;
+    std::size_t keys;  ///< columns of this rank's keys
+    dense_sizes first, key_value, out;
   };
   template <class C>
   static all_sizes sizes(C const& c) {
-    std::size_t const inner = c.share(layer::inner), rows = c.row_count(Axis);
-    return {inner, {rows, 3 * inner, W}, {rows, W, inner}};
+    std::size_t const inner = c.share(layer::inner), keys = c.share(layer::key_value_inner);
+    std::size_t const rows = c.row_count(Axis, spread::sharded_1);
+    return {keys, {rows, grouped ? inner : 3 * inner, W, Axis}, {rows, 2 * keys, W, Axis}, {rows, W, inner, Axis}};
+  }
+  /// Elements from one token of q to the next, and of k and v: one tensor holds all three, or two do.
+  template <class C>
+  static std::size_t query_stride(C const& c) {
+    return (grouped ? 1 : 3) * c.share(layer::inner);
+  }
+  template <class C>
+  static std::size_t key_stride(C const& c) {
+    return (grouped ? 2 : 3) * c.share(layer::key_value_inner);
+  }
+  /// The first key: behind q, or where k and v begin.
+  template <class C, class T>
+  static T* keys(C const& c, T* kv) {
+    return grouped ? kv : kv + c.share(layer::inner);
   }
   template <class C>
   static attention_shape shape(C const& c) {
-    std::size_t const tokens = static_cast<std::size_t>(c.size.tokens_on(Axis)), stride = 3 * c.share(layer::inner);
+    std::size_t const tokens = static_cast<std::size_t>(c.size.tokens_on(Axis));
     return {.sequences = static_cast<std::size_t>(c.size.sequences), .heads = c.share(H), .query_tokens = tokens,
-            .key_tokens = tokens, .head_width = layer::head_width, .query_stride = stride, .key_stride = stride,
-            .causal = Causal, .scaled = layer::scaled};
+            .key_tokens = tokens, .head_width = layer::head_width, .query_stride = query_stride(c),
+            .key_stride = key_stride(c), .causal = Causal, .scaled = layer::scaled,
+            .key_value_heads = c.share(layer::key_value_heads)};
   }
   /// The weights of the scores' bias, of this rank's heads; none where the layer has none.
   template <class C, view Heads>
   static score_bias<typename C::compute> score_bias_for(operands<layer, C> const& o, [[maybe_unused]] Heads heads) {
-    if constexpr (layer::is_relative) return {score_bias_of(heads, o.template parameter<score_weight>()), buckets};
+    if constexpr (layer::is_relative) return {score_bias_of(heads, o.template parameter<score>()), buckets};
     else return {nullptr, buckets};
   }
-  /// q and k stand side by side: their heads are turned as twice as many heads of one tensor.
-  template <class C>
-  static rotary_shape turn(C const& c, bool back) {
-    return {.sequences = static_cast<std::size_t>(c.size.sequences),
-            .tokens = static_cast<std::size_t>(c.size.tokens_on(Axis)), .heads = 2 * c.share(H),
-            .head_width = layer::head_width, .stride = 3 * c.share(layer::inner), .base = positions::base, .back = back};
+  /// Turns q and k by their tokens' positions, or back. Side by side they are turned as twice as many heads of one tensor.
+  template <class C, class T>
+  static void turn([[maybe_unused]] C const& c, [[maybe_unused]] T* q, [[maybe_unused]] T* kv, [[maybe_unused]] bool back) {
+    if constexpr (positions::turns) {
+      auto const of = [&](std::size_t heads, std::size_t stride) {
+        return rotary_shape{.sequences = static_cast<std::size_t>(c.size.sequences),
+                            .tokens = static_cast<std::size_t>(c.size.tokens_on(Axis)), .heads = heads,
+                            .head_width = layer::head_width, .stride = stride, .base = positions::base, .back = back};
+      };
+      c.machine.rotary(of((grouped ? 1 : 2) * c.share(H), query_stride(c)), q);
+      if constexpr (grouped) c.machine.rotary(of(c.share(layer::key_value_heads), key_stride(c)), kv);
+    }
   }
   template <class C>
   static std::int32_t const* lengths(C const& c) {
@@ -122,16 +181,17 @@ struct execution<cross_attention<W, H, Init, Options...>> : no_constants {
   static auto forward(operands<layer, C> const& o, input_view<layer, C> x, typename C::compute* y) {
     C const& c = o.context;
     auto const s = sizes(c);
-    auto const q = project<query>(o, o.template kept<1>().data, replicate(x), s.query);
-    auto const kv = project<key_value>(o, o.template kept<2>().data, replicate(memory(c)), s.key_value);
+    auto const q = with_all_rows(c, x, axis::target, W, [&](auto all) {
+      return detail::project<query>(o, o.template kept<1>().data, all, s.query);
+    });
+    auto const kv = with_all_rows(c, memory(c), axis::source, W, [&](auto all) {
+      return detail::project<key_value>(o, o.template kept<2>().data, all, s.key_value);
+    });
     auto const heads = attended_of(c, o.template kept<3>().data, q, kv);
     typename C::compute const *const q_in = q.data, *const kv_in = kv.data;
     c.machine.attention_forward(shape(c), heads.data, o.template kept<4>().data, q_in, kv_in, kv_in + s.inner, lengths(c),
                                 score_bias<typename C::compute>{});
-    if constexpr (layer::has_bias)
-      return multiply_reduced(c, y, heads, o.template parameter<out>(), o.template parameter<out + 1>(), s.out);
-    else
-      return multiply_reduced(c, y, heads, o.template parameter<out>(), s.out);
+    return detail::project_reduced<out>(o, y, heads, s.out);
   }
 
   template <class C>
@@ -148,13 +208,15 @@ struct execution<cross_attention<W, H, Init, Options...>> : no_constants {
     T* const d_heads_at = o.template scratch<0>();   // [B, Tt, H D / ranks]
     T* const d_q_at = o.template scratch<1>();       // [B, Tt, H D / ranks]
     T* const d_kv_at = o.template scratch<2>();      // [B, Ts, 2 H D / ranks]
-    T* const d_memory_at = o.template scratch<3>();  // [B, Ts, C]
+    T* const d_memory_at = o.template scratch<3>();  // [B, Ts, C], or this rank's rows of it
     A* const delta = o.template scratch<4>();        // [B, Tt, H / ranks]
     A* const dq_sum = o.template scratch<5>();       // [B, Tt, H D / ranks]
 
-    add_weight_gradient(c, o.template gradient<out>(), replicate(dy), heads, s.out);
-    if constexpr (layer::has_bias) add_row_sum(c, o.template gradient<out + 1>(), dy, s.out.rows, W);
-    auto const d_heads = multiply_back(c, d_heads_at, replicate(dy), o.template parameter<out>(), s.out);
+    if constexpr (layer::has_bias) add_row_sum(c, o.template gradient<out + 1>(), dy, c.row_count(axis::target, dy), W);
+    auto const d_heads = with_all_rows(c, dy, axis::target, W, [&](auto all) {
+      add_weight_gradient(c, o.template gradient<out>(), all, heads, s.out);
+      return multiply_back(c, d_heads_at, all, o.template parameter<out>(), s.out);
+    });
     T const* const kv_in = kv.data;
     c.machine.attention_backward(shape(c), d_q_at, d_kv_at, d_kv_at + s.inner, dq_sum, delta,
                                  static_cast<T const*>(d_heads.data), static_cast<T const*>(heads.data),
@@ -163,14 +225,17 @@ struct execution<cross_attention<W, H, Init, Options...>> : no_constants {
     auto const d_q = product_of(c, d_q_at, q, d_heads);
     auto const d_kv = product_of(c, d_kv_at, kv, d_heads);
 
-    add_gradients<key_value>(o, d_kv, replicate(memory(c)), s.key_value);
-    auto const d_memory = all_reduce(c, multiply_back(c, d_memory_at, d_kv, o.template parameter<key_value>(), s.key_value),
-                                     s.key_value.rows * W);
+    with_all_rows(c, memory(c), axis::source, W,
+                  [&](auto all) { detail::add_projection_gradients<key_value>(o, d_kv, all, s.key_value); });
+    auto const d_memory = reduced(c, d_memory_at, axis::source, W, [&](T* at) {
+      return multiply_back(c, at, d_kv, o.template parameter<key_value>(), s.key_value);
+    });
     add(c, view_over<gradient_layout(decltype(memory(c))::mesh_layout), C::kind>(c.stream("memory").gradient), d_memory,
-        s.key_value.rows * W);
+        c.row_count(axis::source, d_memory) * W);
 
-    add_gradients<query>(o, d_q, replicate(x), s.query);
-    return all_reduce(c, multiply_back(c, dx, d_q, o.template parameter<query>(), s.query), s.query.rows * W);
+    with_all_rows(c, x, axis::target, W, [&](auto all) { detail::add_projection_gradients<query>(o, d_q, all, s.query); });
+    return reduced(c, dx, axis::target, W,
+                   [&](T* at) { return multiply_back(c, at, d_q, o.template parameter<query>(), s.query); });
   }
 
  private:
@@ -180,22 +245,12 @@ struct execution<cross_attention<W, H, Init, Options...>> : no_constants {
   };
   template <class C>
   static all_sizes sizes(C const& c) {
-    std::size_t const inner = c.share(layer::inner), rows = c.row_count(axis::target);
-    return {inner, {rows, inner, W}, {c.row_count(axis::source), 2 * inner, W}, {rows, W, inner}};
-  }
-  template <std::size_t I, class C, view X>
-  static auto project(operands<layer, C> const& o, typename C::compute* y, X x, dense_sizes s) {
-    if constexpr (layer::has_bias) return multiply(o.context, y, x, o.template parameter<I>(), o.template parameter<I + 1>(), s);
-    else return multiply(o.context, y, x, o.template parameter<I>(), s);
-  }
-  template <std::size_t I, class C, view DY, view X>
-  static void add_gradients(operands<layer, C> const& o, DY dy, X x, dense_sizes s) {
-    add_weight_gradient(o.context, o.template gradient<I>(), dy, x, s);
-    if constexpr (layer::has_bias) add_row_sum(o.context, o.template gradient<I + 1>(), dy, s.rows, s.out);
+    std::size_t const inner = c.share(layer::inner), rows = c.row_count(axis::target, spread::sharded_1);
+    return {inner, {rows, inner, W}, {c.row_count(axis::source, spread::sharded_1), 2 * inner, W, axis::source}, {rows, W, inner}};
   }
   template <class C>
   static auto memory(C const& c) {
-    return view_over<detail::layout_of_message<typename layer::reads>, C::kind>(c.stream("memory").value);
+    return view_over<detail::layout_of_message<typename layer::reads, C>, C::kind>(c.stream("memory").value);
   }
   template <class C>
   static attention_shape shape(C const& c) {

@@ -145,20 +145,21 @@ struct composition<L> {
   template <class C, class T>
   static void forward(C const& c, T const* weights, T const* constants, T const* x, T* y, std::byte* saved) {
     branch::forward(c, weights, constants, x, y, saved);
-    add(c, view_over<whole_layout, C::kind>(y), view_over<whole_layout, C::kind>(x), elements(c));
+    add(c, view_over<layout_in<C>, C::kind>(y), view_over<layout_in<C>, C::kind>(x), elements(c));
   }
   template <class C, class T, class A>
   static void backward(C const& c, T const* weights, A* gradients, T const* constants, T const* dy, T* dx, std::byte* saved) {
     branch::backward(c, weights, gradients, constants, dy, dx, saved);
-    constexpr layout back = gradient_layout(whole_layout);
+    constexpr layout back = gradient_layout(layout_in<C>);
     add(c, view_over<back, C::kind>(dx), view_over<back, C::kind>(dy), elements(c));
   }
 
  private:
-  static constexpr layout whole_layout = detail::layout_of_message<typename L::takes>;
+  template <class C>
+  static constexpr layout layout_in = detail::layout_of_message<typename L::takes, C>;
   template <class C>
   static std::size_t elements(C const& c) {
-    return c.row_count(stream::on) * c.capacity.share(stream::width, stream::over_tensor);
+    return c.row_count(stream::on, stream::over_tensor) * c.capacity.share(stream::width, stream::over_tensor);
   }
 };
 

@@ -5,6 +5,7 @@
 #include <array>
 #include <cstddef>
 #include <cstdint>
+#include <span>
 #include <string_view>
 
 #include <mpx/core/dtype.hpp>
@@ -44,13 +45,16 @@ struct feed_view {
 /// The tensor ranks that share a layer: one, which has all of it. Collectives over it have nothing to do.
 struct one_rank {
   static constexpr std::size_t count = 1;
+  static constexpr spread rows_over_tensor = spread::invariant;
   static constexpr std::size_t number() { return 0; }
 };
 
-/// One of N tensor ranks, each of which has its slices of the layers.
-template <class Group, std::size_t N>
+/// One of N tensor ranks, each of which has its slices of the layers; and of the rows between them, if Rows is sharded_0.
+template <class Group, std::size_t N, spread Rows = spread::invariant>
 struct rank_of {
   static constexpr std::size_t count = N;
+  static constexpr spread rows_over_tensor = Rows;
+  using bounds = std::array<std::size_t, N + 1>;
   Group* group = nullptr;
   int mine = 0;
 
@@ -64,7 +68,26 @@ struct rank_of {
   void all_reduce_max(A* data, std::size_t n) const {
     group->all_reduce_max(mine, data, n);
   }
+  /// Slices between these bounds, of all ranks' parts the sum of this rank's one; and all ranks' slices behind each other.
+  template <class T>
+  void reduce_scatter(T* parts, T* slice, bounds const& slices) const {
+    group->reduce_scatter(mine, parts, slice, std::span<std::size_t const>(slices));
+  }
+  template <class T>
+  void all_gather(T const* slice, T* whole, bounds const& slices) const {
+    group->all_gather(mine, const_cast<T*>(slice), whole, std::span<std::size_t const>(slices));  // is only read
+  }
 };
+
+namespace detail {
+
+template <spread Rows>
+struct rows_are_whole {
+  static_assert(Rows == spread::invariant,
+                "mpx::sequence_parallel requires a layer to say of which view it wants the rows: row_count(axis, view)");
+};
+
+}  // namespace detail
 
 /// Everything that a layer's forward and backward may use, besides its operands.
 template <class Machine, class T, class Ranks = one_rank>
@@ -74,11 +97,12 @@ struct layer_context {
   static constexpr element_sizes sizes{sizeof(T), sizeof(accumulate)};
   static constexpr device_kind kind = Machine::kind;
   static constexpr std::size_t tensor_ranks = Ranks::count;
+  static constexpr spread rows_over_tensor = Ranks::rows_over_tensor;
 
   Machine& machine;
   scratch_space& scratch;
   step_values const& step;
-  extents size;                      ///< of this microbatch
+  extents size;                      ///< of this microbatch, on the same ranks
   extents capacity;                  ///< of the largest one: what memory is laid out for
   std::uint32_t first_sequence = 0;  ///< position of its first sequence in the whole batch
   std::uint64_t key = 0;             ///< of this layer, for random numbers
@@ -88,8 +112,27 @@ struct layer_context {
   accumulate* loss = nullptr;  ///< where a loss writes its sum over tokens
   float* capture = nullptr;    ///< where a loss writes each sequence's last logits [B, V], when they are asked for
 
-  [[nodiscard]] int rows(axis a) const { return size.rows(a); }
-  [[nodiscard]] std::size_t row_count(axis a) const { return static_cast<std::size_t>(size.rows(a)); }
+  /// All rows of the microbatch: for layers of which every rank has all rows.
+  [[nodiscard]] int rows(axis a) const {
+    static_cast<void>(sizeof(detail::rows_are_whole<rows_over_tensor>));
+    return size.rows(a);
+  }
+  [[nodiscard]] std::size_t row_count(axis a) const { return static_cast<std::size_t>(rows(a)); }
+  /// Rows that this rank holds of the tensor in a view: a slice of them, or all.
+  template <view X>
+  [[nodiscard]] std::size_t row_count(axis a, X) const {
+    return row_count(a, X::mesh_layout.tensor == spread::sharded_0 ? spread::sharded_0 : spread::replicated);
+  }
+  /// And of a tensor that lies so by its description.
+  [[nodiscard]] std::size_t row_count(axis a, spread described) const { return rows_of(a, described).count; }
+  /// Which rows these are: a slice where the tensor is whole by its description and ranks divide such rows.
+  [[nodiscard]] row_slice rows_of(axis a, spread described) const { return size.rows_of(a, described, ranks.number()); }
+  /// Elements at which the slices of tensors of that width begin, and the end of the last one.
+  [[nodiscard]] auto slices(axis a, std::size_t width) const {
+    std::array<std::size_t, tensor_ranks + 1> bounds{};
+    for (std::size_t r = 0; r < bounds.size(); ++r) bounds[r] = size.slice_begin(a, r) * width;
+    return bounds;
+  }
   /// What this rank holds of `count` outputs, heads or columns that are divided among the tensor ranks.
   [[nodiscard]] static constexpr std::size_t share(std::size_t count) { return count / tensor_ranks; }
 

@@ -18,7 +18,7 @@ struct execution<cross_entropy<V, Over>> : no_constants {
     using A = typename C::accumulate;
     C const& c = o.context;
     auto* const logits = o.template kept<0>().data;
-    std::size_t const slice = c.capacity.share(V, Over), rows = c.row_count(axis::target);
+    std::size_t const slice = c.capacity.share(V, Over), rows = c.row_count(axis::target, x);
     id_slice const mine{sharded(Over) ? c.ranks.number() * slice : 0, slice};
     std::int32_t const* const targets = c.feed("targets");
     if (c.capture && (sharded(Over) || c.ranks.number() == 0)) {  // whole logits are written by one rank

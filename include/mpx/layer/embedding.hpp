@@ -17,15 +17,20 @@ struct execution<L> : no_constants {
   static auto forward(operands<L, C> const& o, input_view<L, C>, typename C::compute* y) {
     C const& c = o.context;
     auto const table = o.template parameter<0>();
-    c.machine.embedding_forward(y, table.data, c.feed(L::feed_label::view()), c.row_count(L::on), L::width, factor<C>(),
-                                slice(c));
-    return all_reduce(c, look_up_of(c, y, table), c.row_count(L::on) * L::width);
+    return reduced(c, y, L::on, L::width, [&](auto* part) {
+      auto const looked_up = look_up_of(c, part, table);
+      c.machine.embedding_forward(part, table.data, c.feed(L::feed_label::view()), c.row_count(L::on, looked_up), L::width,
+                                  factor<C>(), slice(c));
+      return looked_up;
+    });
   }
   template <class C>
   static auto backward(operands<L, C> const& o, output_gradient_view<L, C> dy, typename C::compute*) {
     C const& c = o.context;
-    c.machine.embedding_backward(look_up_into(o.template gradient<0>(), replicate(dy)), dy.data,
-                                 c.feed(L::feed_label::view()), c.row_count(L::on), L::width, factor<C>(), slice(c));
+    with_all_rows(c, dy, L::on, L::width, [&](auto all) {
+      c.machine.embedding_backward(look_up_into(o.template gradient<0>(), all), all.data, c.feed(L::feed_label::view()),
+                                   c.row_count(L::on, all), L::width, factor<C>(), slice(c));
+    });
   }
 
  private:
@@ -41,13 +46,16 @@ struct execution<L> : no_constants {
 
 namespace detail {
 
-/// y = x + table, a row of the table for each token.
+/// y = x + table, a row of the table for each token: a slice of the rows knows its first token.
 template <class C, class T, view X, view Table>
 auto add_positions(C const& c, T* y, X x, Table table, axis on, std::size_t width) {
-  c.machine.positions_forward(y, x.data, table.data, c.size.sequences, c.size.tokens_on(on), width);
-  static_cast<void>(sizeof(position_layouts<laid_out_t<X::mesh_layout>, laid_out_t<Table::mesh_layout>>));
+  static_cast<void>(sizeof(bias_layouts<laid_out_t<X::mesh_layout>, laid_out_t<Table::mesh_layout>>));
   require_same_memory<C, X, Table>();
-  return view_over<over_mesh(layouts::positioned, X::mesh_layout, Table::mesh_layout), X::where>(y);
+  each_run(c.rows_of(on, spread::invariant), static_cast<std::size_t>(c.size.tokens_on(on)), [&](run_of_rows const& run) {
+    std::size_t const at = run.before * width;
+    c.machine.positions_forward(y + at, x.data + at, table.data + run.token * width, run.sequences, run.tokens, width);
+  });
+  return view_over<over_mesh(layouts::biased, X::mesh_layout, Table::mesh_layout), X::where>(y);
 }
 
 template <class C, class T, view DY>
@@ -69,9 +77,11 @@ struct execution<learned_positions<N, W, Axis>> : no_constants {
   template <class C>
   static auto backward(operands<layer, C> const& o, output_gradient_view<layer, C> dy, typename C::compute* dx) {
     C const& c = o.context;
-    c.machine.positions_backward(row_sum_into(o.template gradient<0>(), dy), dy.data, c.size.sequences,
-                                 c.size.tokens_on(Axis), W);
-    return detail::copied(c, dx, dy, c.row_count(Axis) * W);
+    auto* const gradient = row_sum_into(o.template gradient<0>(), dy);
+    each_run(c.rows_of(Axis, spread::invariant), static_cast<std::size_t>(c.size.tokens_on(Axis)), [&](run_of_rows const& run) {
+      c.machine.positions_backward(gradient + run.token * W, dy.data + run.before * W, run.sequences, run.tokens, W);
+    });
+    return detail::copied(c, dx, dy, c.row_count(Axis, dy) * W);
   }
 };
 
@@ -89,7 +99,7 @@ struct execution<sinusoidal_positions<N, W, Axis>> {
   }
   template <class C>
   static auto backward(operands<layer, C> const& o, output_gradient_view<layer, C> dy, typename C::compute* dx) {
-    return detail::copied(o.context, dx, dy, o.context.row_count(Axis) * W);
+    return detail::copied(o.context, dx, dy, o.context.row_count(Axis, dy) * W);
   }
 };
 

@@ -13,7 +13,7 @@ namespace mpx {
 namespace detail {
 
 /// y = x W^T + b and its gradients, for any layer with `in`, `out`, `has_bias`, `layouts` and weights [out, in], bias
-/// [out]. Split outputs read a replicated x, whose gradient is then a partial sum; split inputs give a partial y.
+/// [out]. Split outputs read all rows of x, whose gradient is then a partial sum; split inputs give a partial y.
 template <class L>
 struct linear_execution : no_constants {
   static constexpr axis on = only_stream_t<typename L::takes>::on;
@@ -34,8 +34,10 @@ struct linear_execution : no_constants {
     C const& c = o.context;
     auto const w = o.template parameter<0>();
     if constexpr (splits_outputs) {
-      if constexpr (L::has_bias) return multiply(c, y, replicate(x), w, o.template parameter<1>(), sizes(c));
-      else return multiply(c, y, replicate(x), w, sizes(c));
+      return with_all_rows(c, x, on, L::in, [&](auto all) {
+        if constexpr (L::has_bias) return multiply(c, y, all, w, o.template parameter<1>(), sizes(c));
+        else return multiply(c, y, all, w, sizes(c));
+      });
     } else if constexpr (splits_inputs) {
       if constexpr (L::has_bias) return multiply_reduced(c, y, x, w, o.template parameter<1>(), sizes(c));
       else return multiply_reduced(c, y, x, w, sizes(c));
@@ -52,16 +54,18 @@ struct linear_execution : no_constants {
     auto const w = o.template parameter<0>();
     auto const dw = o.template gradient<0>();
     auto const add_bias_gradient = [&] {
-      if constexpr (L::has_bias) add_row_sum(c, o.template gradient<1>(), dy, s.rows, s.out);
+      if constexpr (L::has_bias) add_row_sum(c, o.template gradient<1>(), dy, c.row_count(on, dy), s.out);
     };
     if constexpr (splits_outputs) {
-      add_weight_gradient(c, dw, dy, replicate(x), s);
+      with_all_rows(c, x, on, s.in, [&](auto all) { add_weight_gradient(c, dw, dy, all, s); });
       add_bias_gradient();
-      return all_reduce(c, multiply_back(c, dx, dy, w, s), s.rows * s.in);
+      return reduced(c, dx, on, s.in, [&](auto* part) { return multiply_back(c, part, dy, w, s); });
     } else if constexpr (splits_inputs) {
-      add_weight_gradient(c, dw, replicate(dy), x, s);
       add_bias_gradient();
-      return multiply_back(c, dx, replicate(dy), w, s);
+      return with_all_rows(c, dy, on, s.out, [&](auto all) {
+        add_weight_gradient(c, dw, all, x, s);
+        return multiply_back(c, dx, all, w, s);
+      });
     } else {
       add_weight_gradient(c, dw, dy, x, s);
       add_bias_gradient();
@@ -72,7 +76,9 @@ struct linear_execution : no_constants {
  private:
   template <class C>
   static dense_sizes sizes(C const& c) {
-    return {c.row_count(on), splits_outputs ? c.share(L::out) : L::out, splits_inputs ? c.share(L::in) : L::in};
+    constexpr bool divided = splits_outputs || splits_inputs;  // columns: then all rows are multiplied
+    return {c.row_count(on, divided ? spread::sharded_1 : spread::invariant), splits_outputs ? c.share(L::out) : L::out,
+            splits_inputs ? c.share(L::in) : L::in, on};
   }
 };
 
@@ -103,7 +109,7 @@ struct execution<language_head<W, V, Weight, true, Split>> : no_constants {
     C const& c = o.context;
     typename scratch_space::frame const frame(c.scratch);
     auto const back = product::multiplied_back(o, divided(c, o.template kept<0>()), dy, dx);
-    c.machine.template scale<typename C::compute>(dx, dx, factor<C>(), c.row_count(axis::target) * W);
+    c.machine.template scale<typename C::compute>(dx, dx, factor<C>(), c.row_count(axis::target, back) * W);
     return scaled_of(c, dx, back);
   }
 
@@ -116,7 +122,7 @@ struct execution<language_head<W, V, Weight, true, Split>> : no_constants {
   template <class C, view X>
   static auto divided(C const& c, X x) {
     auto* const y = c.template take<typename C::compute>(layer::forward_scratch[0]);
-    c.machine.template scale<typename C::compute>(y, x.data, factor<C>(), c.row_count(axis::target) * W);
+    c.machine.template scale<typename C::compute>(y, x.data, factor<C>(), c.row_count(axis::target, x) * W);
     return scaled_of(c, y, x);
   }
 };

@@ -32,10 +32,19 @@ struct parameter_pack<boost::hana::tuple<P...>> {
 };
 
 template <class Message>
-inline constexpr layout layout_of_message = [] {
-  if constexpr (std::is_void_v<only_stream_t<Message>>) return activation_layout(spread::invariant);
-  else return activation_layout(only_stream_t<Message>::over_tensor);
+inline constexpr spread spread_of_message = [] {
+  if constexpr (std::is_void_v<only_stream_t<Message>>) return spread::invariant;
+  else return only_stream_t<Message>::over_tensor;
 }();
+
+/// Of the one stream of a message, in this context.
+template <class Message, class C>
+inline constexpr layout layout_of_message = activation_layout(activation_spread(spread_of_message<Message>, C::rows_over_tensor));
+
+/// Of a parameter, in this context.
+template <class Parameter, class C>
+inline constexpr layout layout_of_parameter =
+    parameter_layout(parameter_spread(Parameter::over::spread_over_tensor, C::rows_over_tensor));
 
 template <element Type, class Context>
 using element_t = std::conditional_t<Type == element::compute, typename Context::compute, typename Context::accumulate>;
@@ -51,18 +60,18 @@ template <class L, std::size_t I, class C>
 
 /// The stream that L takes, or gives, in this context; and the same for their gradients.
 template <class L, class C>
-using input_view = tensor_view<typename C::compute const, detail::layout_of_message<typename L::takes>, C::kind>;
+using input_view = tensor_view<typename C::compute const, detail::layout_of_message<typename L::takes, C>, C::kind>;
 template <class L, class C>
-using output_view = tensor_view<typename C::compute, detail::layout_of_message<typename L::gives>, C::kind>;
+using output_view = tensor_view<typename C::compute, detail::layout_of_message<typename L::gives, C>, C::kind>;
 template <class L, class C>
 using output_gradient_view =
-    tensor_view<typename C::compute const, gradient_layout(detail::layout_of_message<typename L::gives>), C::kind>;
+    tensor_view<typename C::compute const, gradient_layout(detail::layout_of_message<typename L::gives, C>), C::kind>;
 template <class L, class C>
 using input_gradient_view =
-    tensor_view<typename C::compute, gradient_layout(detail::layout_of_message<typename L::takes>), C::kind>;
+    tensor_view<typename C::compute, gradient_layout(detail::layout_of_message<typename L::takes, C>), C::kind>;
 
-/// The parameters, tables and kept tensors of layer L. A view's layout follows from the description: a parameter's from
-/// its `over_tensor`, its gradient's by the algebra, a kept tensor's from `saves`.
+/// The parameters, tables and kept tensors of layer L. A view's layout follows from the description and from what ranks
+/// hold of rows: a parameter's from its `over_tensor`, its gradient's by the algebra, a kept tensor's from `saves`.
 template <class L, class C>
 struct operands {
   using T = typename C::compute;
@@ -78,24 +87,25 @@ struct operands {
   /// The I-th of L::parameters.
   template <std::size_t I>
   [[nodiscard]] auto parameter() const {
-    return tensor_view<T const, layout_of<typename pack::template at<I>>, C::kind>{
+    return tensor_view<T const, detail::layout_of_parameter<typename pack::template at<I>, C>, C::kind>{
         weights + pack::template offset<I>(C::tensor_ranks)};
   }
   /// Where its gradient is added up.
   template <std::size_t I>
   [[nodiscard]] auto gradient() const {
-    return tensor_view<A, gradient_layout(layout_of<typename pack::template at<I>>), C::kind>{
+    return tensor_view<A, gradient_layout(detail::layout_of_parameter<typename pack::template at<I>, C>), C::kind>{
         gradients + pack::template offset<I>(C::tensor_ranks)};
   }
   /// The table that is never trained: the same everywhere.
   [[nodiscard]] auto constant() const {
-    return tensor_view<T const, parameter_layout(spread::invariant), C::kind>{constants};
+    return tensor_view<T const, parameter_layout(parameter_spread(spread::invariant, C::rows_over_tensor)), C::kind>{constants};
   }
   /// The I-th of L::saves.
   template <std::size_t I>
   [[nodiscard]] auto kept() const {
     auto* const at = kept_tensor<L, I>(context, kept_from);
-    return tensor_view<std::remove_pointer_t<decltype(at)>, activation_layout(L::saves[I].over_tensor), C::kind>{at};
+    return tensor_view<std::remove_pointer_t<decltype(at)>, activation_layout(activation_spread(L::saves[I].over_tensor, C::rows_over_tensor)), C::kind>{
+        at};
   }
   /// Scratch for the I-th of L::backward_scratch: take them in their order.
   template <std::size_t I>

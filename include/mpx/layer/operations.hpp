@@ -27,11 +27,6 @@ struct bias_layouts {
                 "mpx::add_bias requires its operands to add up on each axis of the mesh: I + I, S<1> + S<0>, or R, V, S<0> + "
                 "R; a partial sum is reduced first");
 };
-template <class X, class Table>
-struct position_layouts {
-  static_assert(over_mesh(layouts::positioned, X::as, Table::as).allowed(),
-                "mpx::layer requires positions to be added to all tokens of a sequence: I + I, S<1> + S<0>, or R, V + R");
-};
 template <class A, class B>
 struct sum_layouts {
   static_assert(over_mesh(layouts::sum, A::as, B::as).allowed(),
@@ -78,6 +73,16 @@ struct replicable {
   static_assert(layouts::replicate(X::as.tensor) != spread::refused,
                 "mpx::replicate requires an invariant value: the same on each rank, with the same gradient");
 };
+template <class X>
+struct gatherable {
+  static_assert(X::as.tensor == spread::sharded_0,
+                "mpx::all_gather requires slices of the rows: S<0>, as mpx::sequence_parallel leaves them");
+};
+template <class X>
+struct scatterable {
+  static_assert(layouts::reduce_scatter(X::as.tensor, spread::sharded_0) != spread::refused,
+                "mpx::reduce_scatter requires a partial sum: what is whole already would be summed twice");
+};
 template <class Computed, class Parameter>
 struct gradient_layouts {
   static_assert(Computed::as == Parameter::as,
@@ -110,12 +115,84 @@ auto replicate(X x) {
   return view_over<over_axis(mesh_axis::tensor, layouts::replicate, X::mesh_layout), X::where>(x.data);
 }
 
+/// S<0> -> R: all rows, behind each other, of the slices that the tensor ranks hold. Backward is `reduce_scatter`.
+/// Shapes  x: [rows of this rank, width], all: [rows, width]
+template <class C, class T, view X>
+auto all_gather(C const& c, T* all, X x, axis rows, std::size_t width) {
+  static_cast<void>(sizeof(detail::gatherable<laid_out_t<X::mesh_layout>>));
+  require_same_memory<C, X>();
+  c.ranks.all_gather(static_cast<T const*>(x.data), all, c.slices(rows, width));
+  return view_over<over_axis(mesh_axis::tensor, layouts::all_gather, X::mesh_layout), X::where>(all);
+}
+
+/// P -> S<0>: this rank's rows of the sum over the tensor ranks. Backward is `all_gather`.
+/// Shapes  part: [rows, width] on each rank, y: [rows of this rank, width]
+template <class C, class T, view X>
+auto reduce_scatter(C const& c, T* y, X part, axis rows, std::size_t width) {
+  static_cast<void>(sizeof(detail::scatterable<laid_out_t<X::mesh_layout>>));
+  require_same_memory<C, X>();
+  c.ranks.reduce_scatter(part.data, y, c.slices(rows, width));
+  auto const slice = [](spread s) { return layouts::reduce_scatter(s, spread::sharded_0); };
+  return view_over<over_axis(mesh_axis::tensor, slice, X::mesh_layout), X::where>(y);
+}
+
+/// Calls use(all rows of x, replicated), and gives what it gives: I is replicated; S<0> is gathered into scratch that lives
+/// as long as the call. Its backward is `reduced`.
+/// Shapes  x: [rows that this rank holds, width]
+template <class C, view X, class Use>
+auto with_all_rows(C const& c, X x, axis rows, std::size_t width, Use use) {
+  if constexpr (X::mesh_layout.tensor == spread::sharded_0) {
+    typename scratch_space::frame const frame(c.scratch);
+    auto* const all = c.template take<typename C::compute>({rows, width, element::compute, false, spread::replicated});
+    return use(all_gather(c, all, x, rows, width));
+  } else {
+    return use(replicate(x));
+  }
+}
+
+/// Calls product(at), which writes a part of a sum for all rows there and gives a view of it. The sum over the tensor ranks
+/// is then at y: P becomes I, or, where ranks divide the rows, S<0>. Its backward is `with_all_rows`.
+/// Shapes  y: [rows that this rank holds, width]
+template <class C, class T, class Product>
+auto reduced(C const& c, T* y, axis rows, std::size_t width, Product product) {
+  if constexpr (C::rows_over_tensor == spread::sharded_0) {
+    typename scratch_space::frame const frame(c.scratch);
+    T* const at = c.template take<T>({rows, width, element::compute, false, spread::replicated});
+    return reduce_scatter(c, y, product(at), rows, width);
+  } else {
+    return all_reduce(c, product(y), c.row_count(rows) * width);
+  }
+}
+
+/// Rows of a slice that belong to the same tokens of one sequence or several.
+struct run_of_rows {
+  std::size_t before = 0;     ///< rows of the slice in front of it
+  std::size_t sequence = 0;   ///< its first one
+  std::size_t token = 0;      ///< its first one, in each sequence
+  std::size_t sequences = 0;
+  std::size_t tokens = 0;     ///< of each sequence
+};
+
+/// Calls f(run) for what a slice has of its first sequence, for whole sequences behind it, and for what is left of a last one.
+template <class F>
+void each_run(row_slice rows, std::size_t tokens, F f) {
+  std::size_t const end = rows.first + rows.count;
+  for (std::size_t row = rows.first; row < end;) {
+    std::size_t const token = row % tokens, left = end - row;
+    std::size_t const many = token == 0 && left >= tokens ? left / tokens : 1;
+    std::size_t const each = token == 0 && left >= tokens ? tokens : left < tokens - token ? left : tokens - token;
+    f(run_of_rows{row - rows.first, row / tokens, token, many, each});
+    row += many * each;
+  }
+}
+
 // --- products ----------------------------------------------------------------------------------------------------------
-/// Rows, outputs and inputs of a dense layer on one rank.
+/// Rows, outputs and inputs of a dense layer on one rank, and the token axis of its rows.
 struct dense_sizes {
   std::size_t rows = 0;
   std::size_t out = 0;
   std::size_t in = 0;
+  axis on = axis::target;
 };
 
 /// y = x w^T
@@ -143,23 +220,22 @@ auto multiply(C const& c, T* y, X x, W w, B b, dense_sizes s) {
 /// y = the sum over the tensor ranks of x w^T: what their slices of the inputs give.
 template <class C, class T, view X, view W>
 auto multiply_reduced(C const& c, T* y, X x, W w, dense_sizes s) {
-  return all_reduce(c, multiply(c, y, x, w, s), s.rows * s.out);
+  return reduced(c, y, s.on, s.out, [&](T* part) { return multiply(c, part, x, w, s); });
 }
 
 /// The same, + b. One rank rounds once; several add b to the reduced sum.
 template <class C, class T, view X, view W, view B>
 auto multiply_reduced(C const& c, T* y, X x, W w, B b, dense_sizes s) {
-  constexpr layout reduced = over_axis(mesh_axis::tensor, layouts::all_reduce,
-                                       over_mesh(layouts::linear, X::mesh_layout, W::mesh_layout));
-  static_cast<void>(sizeof(detail::bias_layouts<laid_out_t<reduced>, laid_out_t<B::mesh_layout>>));
+  using sum = decltype(multiply_reduced(c, y, x, w, s));
+  static_cast<void>(sizeof(detail::bias_layouts<laid_out_t<sum::mesh_layout>, laid_out_t<B::mesh_layout>>));
   if constexpr (C::tensor_ranks == 1) {
     require_same_memory<C, X, W, B>();
     c.machine.template gemm<T>({.m = s.rows, .n = s.out, .k = s.in, .transpose_b = true}, x.data, w.data, y, b.data);
   } else {
-    multiply_reduced(c, y, x, w, s);
-    c.machine.add_bias(y, b.data, s.rows, s.out);
+    auto const whole = multiply_reduced(c, y, x, w, s);
+    c.machine.add_bias(y, b.data, c.row_count(s.on, whole), s.out);
   }
-  return view_over<over_mesh(layouts::biased, reduced, B::mesh_layout), X::where>(y);
+  return view_over<over_mesh(layouts::biased, sum::mesh_layout, B::mesh_layout), X::where>(y);
 }
 
 /// dw += dy^T x
@@ -197,6 +273,18 @@ auto multiply_back(C const& c, T* dx, DY dy, W w, dense_sizes s) {
   T const* const no_bias = nullptr;
   c.machine.template gemm<T>({.m = s.rows, .n = s.in, .k = s.out}, dy.data, w.data, dx, no_bias);
   return view_over<given, DY::where>(dx);
+}
+
+/// dx += dy w: what a second product gives x's gradient. In T it is rounded once more.
+template <class C, view DX, view DY, view W>
+void add_multiplied_back(C const& c, DX dx, DY dy, W w, dense_sizes s) {
+  using T = typename C::compute;
+  constexpr layout given = over_mesh(layouts::input_gradient, DY::mesh_layout, W::mesh_layout);
+  static_cast<void>(sizeof(detail::linear_layouts<laid_out_t<gradient_layout(given)>, laid_out_t<W::mesh_layout>>));
+  static_cast<void>(sizeof(detail::sum_layouts<laid_out_t<DX::mesh_layout>, laid_out_t<given>>));
+  require_same_memory<C, DX, DY, W>();
+  T const* const no_bias = nullptr;
+  c.machine.template gemm<T>({.m = s.rows, .n = s.in, .k = s.out, .accumulate = true}, dy.data, w.data, dx.data, no_bias);
 }
 
 // --- functions: what is written to y is f(x), and lies so ----------------------------------------------------------------

@@ -45,14 +45,16 @@ constexpr bool whole_streams(message<S...>*) {
 /// Is everything about the layer whole on each tensor rank?
 template <class L>
 inline constexpr bool whole_on_each_rank = []<class... P>(boost::hana::tuple<P...>*) {
-  return layout_of_message<typename L::takes> == activation_layout(spread::invariant) &&
-         layout_of_message<typename L::gives> == activation_layout(spread::invariant) &&
+  return spread_of_message<typename L::takes> == spread::invariant && spread_of_message<typename L::gives> == spread::invariant &&
          ((P::over::spread_over_tensor == spread::invariant) && ...) && whole_streams(static_cast<typename L::reads*>(nullptr)) &&
          std::all_of(L::saves.begin(), L::saves.end(), [](tensor_extent const& t) { return t.over_tensor == spread::invariant; });
 }(static_cast<typename L::parameters*>(nullptr));
 
-template <class L>
+template <class L, spread Rows>
 struct plain_pointers {
+  static_assert(Rows == spread::invariant,
+                "mpx::sequence_parallel requires each layer to run over views (mpx::execution), which know whether they hold "
+                "all rows or a slice of them");
   static_assert(whole_on_each_rank<L>,
                 "mpx::layer requires a layer that is sharded over tensor ranks to run over views (mpx::execution), which "
                 "know their layouts");
@@ -137,7 +139,7 @@ struct layouts_kept<L, C> {
 template <class L, class C>
   requires(!whole_of_parts<L> && !repeats<L> && !runs_over_views<L>)
 struct layouts_kept<L, C> {
-  using asked = std::index_sequence<sizeof(plain_pointers<L>), sizeof(layer_runs_t<L, C>)>;
+  using asked = std::index_sequence<sizeof(plain_pointers<L, C::rows_over_tensor>), sizeof(layer_runs_t<L, C>)>;
 };
 
 }  // namespace detail

@@ -71,9 +71,9 @@ inline constexpr bool projection_option =
 
 template <class... Options>
 struct self_attention_options {
-  static_assert(((projection_option<Options> || positions<Options>) && ...),
-                "mpx::self_attention requires each option to be biased, unbiased, unscaled, head_width<D>, rotary<>, "
-                "relative_bias<> or no_rotary");
+  static_assert(((projection_option<Options> || positions<Options> || is_option_v<key_value_heads, Options>) && ...),
+                "mpx::self_attention requires each option to be biased, unbiased, unscaled, head_width<D>, "
+                "key_value_heads<N>, rotary<>, relative_bias<> or no_rotary");
 };
 template <class... Options>
 struct cross_attention_options {
@@ -106,9 +106,35 @@ struct with_bias<boost::hana::tuple<P...>, Positions, C, H> {
   using checked = decltype(verdict_on<bias_buckets<Positions::buckets, Positions::most_distance>>());
 };
 
+/// Weights that make q, k and v of x, and their biases: one for all three, or one of q and one of the fewer k and v.
+template <bool Grouped, bool Biased, bool Scaled, std::size_t C, std::size_t Inner, std::size_t KeyInner, std::size_t D,
+          class Init>
+struct attention_projections {
+  using qkv_init = std::conditional_t<Scaled, Init, init::smaller_first<Init, 3, D>>;
+  using qkv = parameter<"qkv.weight", shape<3 * Inner, C>, qkv_init, over_tensor<spread::sharded_0, 3>>;
+  using qkv_bias = parameter<"qkv.bias", shape<3 * Inner>, init::zeros, over_tensor<spread::sharded_0, 3>>;
+  template <class Out, class OutBias>
+  using with = std::conditional_t<Biased, boost::hana::tuple<qkv, qkv_bias, Out, OutBias>, boost::hana::tuple<qkv, Out>>;
+};
+template <bool Biased, bool Scaled, std::size_t C, std::size_t Inner, std::size_t KeyInner, std::size_t D, class Init>
+struct attention_projections<true, Biased, Scaled, C, Inner, KeyInner, D, Init> {
+  using query_init = std::conditional_t<Scaled, Init, init::smaller_first<Init, 1, D>>;
+  using query = parameter<"query.weight", shape<Inner, C>, query_init, sharded_outputs>;
+  using query_bias = parameter<"query.bias", shape<Inner>, init::zeros, sharded_outputs>;
+  using key_value = parameter<"key_value.weight", shape<2 * KeyInner, C>, Init, over_tensor<spread::sharded_0, 2>>;
+  using key_value_bias = parameter<"key_value.bias", shape<2 * KeyInner>, init::zeros, over_tensor<spread::sharded_0, 2>>;
+  template <class Out, class OutBias>
+  using with = std::conditional_t<Biased, boost::hana::tuple<query, query_bias, key_value, key_value_bias, Out, OutBias>,
+                                  boost::hana::tuple<query, key_value, Out>>;
+};
+
 template <std::size_t C, std::size_t H>
 struct attention_heads {
   static_assert(H > 0 && C % H == 0, "mpx::attention requires its heads to divide its width");
+};
+template <std::size_t H, std::size_t N>
+struct attention_key_value_heads {
+  static_assert(N <= H && H % N == 0, "mpx::attention requires its key/value heads to divide its heads");
 };
 template <std::size_t D>
 struct attention_head_width {
@@ -131,17 +157,23 @@ struct heads_of {
 
 /// Each token looks at all tokens of its sequence (bidirectional), or at those up to itself (Causal).
 ///   q, k, v = x Wqkv^T + b;  y = softmax(q k^T / sqrt(D)) v Wout^T + b
+/// With key_value_heads<N>, N below H, H / N heads share each of N heads of keys and values, and q has a weight of its own:
+///   q = x Wq^T + b;  k, v = x Wkv^T + b
 /// Bidirectional attention masks padding by the feed "<axis>_lengths".
-/// Shapes  x, y: [B, T, C]; H heads of D columns; Wqkv: [3HD, C]; Wout: [C, HD]
-/// Options  head_width<D> (C / H where left out), biased | unbiased, unscaled, no_rotary | rotary<> | relative_bias<>
-/// Source  Vaswani et al. 2017, arXiv:1706.03762, section 3.2
+/// Shapes  x, y: [B, T, C]; H heads of D columns; Wqkv: [3HD, C], or Wq: [HD, C] and Wkv: [2ND, C]; Wout: [C, HD]
+/// Options  head_width<D> (C / H where left out), key_value_heads<N> (H), biased | unbiased, unscaled,
+///          no_rotary | rotary<> | relative_bias<>
+/// Source  Vaswani et al. 2017, arXiv:1706.03762, section 3.2; Ainslie et al. 2023, arXiv:2305.13245 (key/value heads)
 template <std::size_t C, std::size_t H, bool Causal, axis Axis = axis::target, class Init = init::xavier_uniform,
           class OutInit = Init, class... Options>
 struct self_attention : layer_defaults {
   static constexpr std::size_t width = C;
   static constexpr std::size_t heads = H;
+  static constexpr std::size_t key_value_heads = option_v<mpx::key_value_heads, H, Options...>;
+  static constexpr bool grouped = key_value_heads < H;
   static constexpr std::size_t head_width = detail::heads_of<C, H, Options...>::width;
-  static constexpr std::size_t inner = H * head_width;  ///< width of all heads together
+  static constexpr std::size_t inner = H * head_width;                          ///< width of all heads together
+  static constexpr std::size_t key_value_inner = key_value_heads * head_width;  ///< width of their keys
   static constexpr bool causal = Causal;
   static constexpr bool has_bias = !has_option_v<unbiased, Options...>;
   static constexpr bool scaled = !has_option_v<unscaled, Options...>;
@@ -154,30 +186,40 @@ struct self_attention : layer_defaults {
   using lengths = std::conditional_t<Axis == axis::source, feed<"source_lengths", Axis, 0, true>,
                                      feed<"target_lengths", Axis, 0, true>>;
   using feeds = std::conditional_t<Causal, message<>, message<lengths>>;
-  using qkv_init = std::conditional_t<scaled, Init, init::smaller_first<Init, 3, head_width>>;
-  using qkv = parameter<"qkv.weight", shape<3 * inner, C>, qkv_init, over_tensor<spread::sharded_0, 3>>;
-  using qkv_bias = parameter<"qkv.bias", shape<3 * inner>, init::zeros, over_tensor<spread::sharded_0, 3>>;
   using out = parameter<"out.weight", shape<C, inner>, OutInit, sharded_inputs>;
-  using projections = std::conditional_t<has_bias,
-                                         boost::hana::tuple<qkv, qkv_bias, out, parameter<"out.bias", shape<C>, init::zeros>>,
-                                         boost::hana::tuple<qkv, out>>;
+  using out_bias = parameter<"out.bias", shape<C>, init::zeros>;
+  using projections = typename detail::attention_projections<grouped, has_bias, scaled, C, inner, key_value_inner,
+                                                             head_width, Init>::template with<out, out_bias>;
   using parameters = typename detail::with_bias<projections, positions, C, H>::type;
-  // x, qkv (q and k turned), the heads' output, log of the softmax's sums
-  static constexpr std::array<tensor_extent, 4> saves{
-      {{Axis, C}, split_columns(Axis, 3 * inner), split_columns(Axis, inner), split_columns(Axis, H, element::accumulate)}};
-  // gradients of the heads' output and of qkv; row sums of output times gradient; dq while it is summed
-  static constexpr std::array<tensor_extent, 4> backward_scratch{
-      {split_columns(Axis, inner), split_columns(Axis, 3 * inner), split_columns(Axis, H, element::accumulate),
-       split_columns(Axis, inner, element::accumulate)}};
+  // x; qkv, or q and kv (q and k turned); the heads' output; log of the softmax's sums
+  static constexpr auto saves = [] {
+    constexpr tensor_extent x{Axis, C}, output = split_columns(Axis, inner),
+                            sums = split_columns(Axis, H, element::accumulate);
+    if constexpr (grouped)
+      return std::array<tensor_extent, 5>{x, output, split_columns(Axis, 2 * key_value_inner), output, sums};
+    else
+      return std::array<tensor_extent, 4>{x, split_columns(Axis, 3 * inner), output, sums};
+  }();
+  // gradients of the heads' output and of qkv, or q and kv; row sums of output times gradient; dq while it is summed
+  static constexpr auto backward_scratch = [] {
+    constexpr tensor_extent output = split_columns(Axis, inner), sums = split_columns(Axis, H, element::accumulate),
+                            dq = split_columns(Axis, inner, element::accumulate);
+    if constexpr (grouped)
+      return std::array<tensor_extent, 5>{output, output, split_columns(Axis, 2 * key_value_inner), sums, dq};
+    else
+      return std::array<tensor_extent, 4>{output, split_columns(Axis, 3 * inner), sums, dq};
+  }();
   static constexpr std::array<tensor_extent, 1> forward_sums{summed_over_ranks(Axis, C)};
   static constexpr std::array<tensor_extent, 1> backward_sums{summed_over_ranks(Axis, C)};
   static constexpr bool keeps_input = true;
   static constexpr double flops(extents const& e) {
     double const own = static_cast<double>(e.share(inner, spread::sharded_1));
-    return 2.0 * e.rows(Axis) * 4 * C * own + 4.0 * e.rows(Axis) * e.tokens_on(Axis) * own;
+    double const keys = static_cast<double>(e.share(key_value_inner, spread::sharded_1));
+    return 2.0 * e.rows(Axis) * 2 * C * (own + keys) + 4.0 * e.rows(Axis) * e.tokens_on(Axis) * own;
   }
   using options_known = decltype(verdict_on<detail::self_attention_options<Options...>>());
   using checked = typename detail::heads_of<C, H, Options...>::checked;
+  using shared = decltype(verdict_on<detail::attention_key_value_heads<H, key_value_heads>>());
   using turned = decltype(verdict_on<detail::rotary_heads<inner, H, positions::turns>>());
 };
 
@@ -199,16 +241,10 @@ struct cross_attention : layer_defaults {
   using reads = message<stream<"memory", C, axis::source>>;
   using lengths = feed<"source_lengths", axis::source, 0, true>;
   using feeds = message<lengths>;
-  using query_init = std::conditional_t<scaled, Init, init::smaller_first<Init, 1, head_width>>;
-  using query = parameter<"query.weight", shape<inner, C>, query_init, sharded_outputs>;
-  using query_bias = parameter<"query.bias", shape<inner>, init::zeros, sharded_outputs>;
-  using key_value = parameter<"key_value.weight", shape<2 * inner, C>, Init, over_tensor<spread::sharded_0, 2>>;
-  using key_value_bias = parameter<"key_value.bias", shape<2 * inner>, init::zeros, over_tensor<spread::sharded_0, 2>>;
   using out = parameter<"out.weight", shape<C, inner>, Init, sharded_inputs>;
   using out_bias = parameter<"out.bias", shape<C>, init::zeros>;
-  using parameters = std::conditional_t<has_bias,
-                                        boost::hana::tuple<query, query_bias, key_value, key_value_bias, out, out_bias>,
-                                        boost::hana::tuple<query, key_value, out>>;
+  using parameters = typename detail::attention_projections<true, has_bias, scaled, C, inner, inner, head_width,
+                                                            Init>::template with<out, out_bias>;
   // x, q, kv, the heads' output, log of the softmax's sums
   static constexpr std::array<tensor_extent, 5> saves{{{axis::target, C},
                                                        split_columns(axis::target, inner),

@@ -6,6 +6,7 @@
 #pragma once
 
 #include <algorithm>
+#include <array>
 #include <cstddef>
 #include <type_traits>
 
@@ -56,14 +57,38 @@ struct footprint {
 
   static constexpr std::size_t saved(extents const& e, element_sizes s) { return total_bytes(L::saves, e, s); }
   static constexpr std::size_t forward_scratch(extents const& e, element_sizes s) {
-    return total_bytes(L::forward_scratch, e, s);
+    return total_bytes(L::forward_scratch, e, s) + all_rows(e, s);
   }
   static constexpr std::size_t backward_scratch(extents const& e, element_sizes s) {
-    return total_bytes(L::backward_scratch, e, s);
+    return total_bytes(L::backward_scratch, e, s) + all_rows(e, s);
   }
   static constexpr double flops(extents const& e) { return L::flops(e); }
-  static constexpr std::size_t forward_sums(extents const& e, element_sizes s) { return exact_bytes(L::forward_sums, e, s); }
-  static constexpr std::size_t backward_sums(extents const& e, element_sizes s) { return exact_bytes(L::backward_sums, e, s); }
+  static constexpr std::size_t forward_sums(extents const& e, element_sizes s) {
+    return exact_bytes(L::forward_sums, e, s) + gathered(L::backward_sums, e, s);
+  }
+  static constexpr std::size_t backward_sums(extents const& e, element_sizes s) {
+    return exact_bytes(L::backward_sums, e, s) + gathered(L::forward_sums, e, s) + gathered(L::backward_sums, e, s);
+  }
+
+ private:
+  // Where ranks hold slices of the rows, a sum of a stream leaves each rank its slice. Its dual is a gather: of what
+  // forward reads, if backward sums its gradient, and again in backward, for the weights; of the gradient of what forward
+  // sums. One at a time stands in scratch with all its rows. A loss gives no stream: its sums stay whole.
+  static constexpr bool divided(extents const& e) {
+    return e.ranks > 1 && e.rows_over_tensor == spread::sharded_0 && L::gives::size > 0;
+  }
+  template <std::size_t N>
+  static constexpr std::size_t gathered(std::array<tensor_extent, N> const& sums, extents const& e, element_sizes s) {
+    std::size_t bytes = 0;
+    for (auto const& one : sums) bytes += divided(e) ? as_stream(one).exact_bytes(e, s) : 0;
+    return bytes;
+  }
+  static constexpr std::size_t all_rows(extents const& e, element_sizes s) {
+    std::size_t most = 0;
+    for (auto const& one : L::forward_sums) most = std::max(most, divided(e) ? one.bytes(e, s) : 0);
+    for (auto const& one : L::backward_sums) most = std::max(most, divided(e) ? one.bytes(e, s) : 0);
+    return most;
+  }
 };
 
 template <block L>

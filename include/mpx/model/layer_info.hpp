@@ -4,6 +4,7 @@
 
 #include <array>
 #include <cstddef>
+#include <cstdint>
 #include <string>
 #include <string_view>
 
@@ -69,9 +70,13 @@ struct stream_info {
   std::size_t parts = 1;
 
   [[nodiscard]] constexpr bool exists() const { return !label.empty(); }
-  /// Elements of one rank, without alignment.
-  [[nodiscard]] constexpr std::size_t elements(extents const& e) const {
-    return static_cast<std::size_t>(e.rows(on)) * e.share(width, over_tensor);
+  /// Elements of tensor rank r, without alignment.
+  [[nodiscard]] constexpr std::size_t elements(extents const& e, std::size_t r) const {
+    return e.rows_of(on, over_tensor, r).count * e.share(width, over_tensor);
+  }
+  /// Elements of the rank with most rows.
+  [[nodiscard]] constexpr std::size_t most_elements(extents const& e) const {
+    return e.most_rows(on, over_tensor) * e.share(width, over_tensor);
   }
   [[nodiscard]] constexpr std::size_t bytes(extents const& e, element_sizes s) const {
     return tensor_extent{on, width, element::compute, false, over_tensor}.bytes(e, s);
@@ -87,7 +92,7 @@ struct feed_info {
   bool padded = false;
 
   [[nodiscard]] constexpr std::size_t bytes(extents const& e) const {
-    return tensor_extent{on, 1, element::i32, per_sequence}.bytes(e, {});
+    return aligned(static_cast<std::size_t>(per_sequence ? e.sequences : e.rows(on)) * sizeof(std::int32_t));
   }
 };
 
@@ -106,8 +111,9 @@ struct layer_info {
   std::size_t forward_scratch = 0;
   std::size_t backward_scratch = 0;
   double forward_flops = 0;  ///< for one microbatch, of one tensor rank
-  std::size_t forward_sums = 0;   ///< bytes that are summed over the tensor ranks, for one microbatch
+  std::size_t forward_sums = 0;   ///< bytes that a tensor rank brings to sums and gathers, for one microbatch
   std::size_t backward_sums = 0;  ///< likewise
+  std::size_t partial_gradients = 0;  ///< elements of gradients of which each tensor rank knows a part
   std::size_t most_tokens = 0;  ///< longest sequence that its tables hold
   bool keeps_input = false;
   bool in_place = false;

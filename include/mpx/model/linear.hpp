@@ -69,7 +69,9 @@ struct linear : layer_defaults {
   static constexpr std::array<tensor_extent, 1> backward_sums{summed_over_ranks(Axis, sharded(layouts::y) ? In : 0)};
   static constexpr bool keeps_input = true;
   static constexpr double flops(extents const& e) {
-    return 2.0 * e.rows(Axis) * static_cast<double>(e.share(In, layouts::x) * e.share(Out, layouts::y));
+    bool const whole = !sharded(layouts::x) && !sharded(layouts::y);  // each rank multiplies the rows that it holds
+    std::size_t const rows = e.most_rows(Axis, whole ? spread::invariant : spread::sharded_1);
+    return 2.0 * static_cast<double>(rows * e.share(In, layouts::x) * e.share(Out, layouts::y));
   }
 };
 

@@ -9,6 +9,7 @@ namespace mpx {
 
 template <std::size_t N> struct width {};              ///< C, the model's width
 template <std::size_t N> struct heads {};              ///< H, attention heads
+template <std::size_t N> struct key_value_heads {};    ///< heads of keys and values, each shared by H / N heads; H where left out
 template <std::size_t N> struct head_width {};         ///< D, columns of a head; C / H where left out
 template <std::size_t N> struct feed_forward {};       ///< hidden width of the mlp; 4 C where left out
 template <std::size_t N> struct vocabulary {};         ///< V

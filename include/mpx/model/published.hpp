@@ -54,6 +54,14 @@ using llama_13b = detail::meta_llama<40, 5120, 40, 13824>;
 using llama_33b = detail::meta_llama<60, 6656, 52, 17920>;
 using llama_65b = detail::meta_llama<80, 8192, 64, 22016>;
 
+// Llama 2 70B and Llama 3 8B, whose heads share keys and values: 8 to one, and 4 to one. Llama 3 turns by a larger base.
+// Source  Touvron et al. 2023, arXiv:2307.09288, table 1 and section 2.2; Grattafiori et al. 2024, arXiv:2407.21783, table 3;
+//         widths of the feed-forward and the vocabularies are those of the released checkpoints
+using llama2_70b = llama<vocabulary<32000>, context<4096>, layers<80>, width<8192>, heads<64>, key_value_heads<8>,
+                         feed_forward<28672>>;
+using llama3_8b = llama<vocabulary<128256>, context<8192>, layers<32>, width<4096>, heads<32>, key_value_heads<8>,
+                        feed_forward<14336>, rotary<500'000>>;
+
 // T5, version 1.0. Sizes are the paper's; the vocabulary is the released checkpoints', 32'000 pieces and what is added
 // to them, rounded up to a multiple of 128.
 // Source  Raffel et al. 2019, arXiv:1910.10683, section 3.7;

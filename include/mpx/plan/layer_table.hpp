@@ -44,8 +44,10 @@ constexpr auto make_layer_table(segments<S...>, extents const& e, element_sizes 
         layer_info row = segment_row<S>(e, sizes);
         row.segment = s++;
         row.state_bytes = bytes_of_parameters<Recipe>(row.parameter_elements) + row.constant_elements * sizes.compute;
-        for (auto const& p : parameters_of<typename S::layer>)
+        for (auto const& p : parameters_of<typename S::layer>) {
           if (p.tied_to.empty()) row.parameters += p.size();
+          if (parameter_spread(p.over_tensor, e.rows_over_tensor) == spread::replicated) row.partial_gradients += p.count;
+        }
         for (std::size_t i = 0; i < S::count; ++i) {
           row.copy = i;
           rows[r++] = row;

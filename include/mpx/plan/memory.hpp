@@ -52,7 +52,8 @@ struct stage_info {
   std::size_t buckets_at_once = 0;     ///< then: how many of them are under way at once
   double forward_flops = 0;            ///< of one microbatch at capacity, on one rank
   double recomputed_flops = 0;         ///< of its backward, on top of two forwards
-  std::size_t tensor_sums = 0;         ///< bytes that each rank sums with the other tensor ranks, for one microbatch
+  std::size_t tensor_sums = 0;         ///< bytes that each rank brings to the other tensor ranks, for one microbatch
+  std::size_t partial_gradients = 0;   ///< elements of gradients that are summed over the tensor ranks, once a step
 
   region weights;           ///< in the compute type; empty when that is the master's type
   region master;            ///< f32
@@ -138,6 +139,7 @@ constexpr void lay_out_stage(stage_info& stage, std::array<layer_place, N>& plac
     if (layer.takes.exists() && !layer.gradient_replaces_input) buffer = std::max(buffer, layer.takes.bytes(e, of));
     stage.parameters += layer.parameters;
     stage.forward_flops += layer.forward_flops;
+    stage.partial_gradients += layer.partial_gradients;
     stage.tensor_sums += (layer.recomputed ? 2 : 1) * layer.forward_sums + layer.backward_sums;
     for (auto const& f : layer.feeds) {
       if (f.label.empty()) continue;

@@ -78,15 +78,18 @@ struct plan {
     return use;
   }
 
-  /// Bytes from stage `link` to the next one in a step of full microbatches; as many come back as gradients.
+  /// Bytes from stage `link` to the next one in a step of full microbatches; as many come back as gradients. Where tensor
+  /// ranks hold slices of the rows, those of the rank with most.
   [[nodiscard]] constexpr bytes link_bytes(std::size_t link) const {
     std::size_t sum = 0;
-    for (std::size_t k = 0; k < links[link].streams; ++k) sum += links[link].stream[k].elements(capacity) * elements.compute;
+    for (std::size_t k = 0; k < links[link].streams; ++k) sum += links[link].stream[k].most_elements(capacity) * elements.compute;
     return {sum * microbatches};
   }
 
-  /// Bytes that each tensor rank of a stage sums with the others in a step of full microbatches.
-  [[nodiscard]] constexpr bytes tensor_sum_bytes(std::size_t stage) const { return {stages[stage].tensor_sums * microbatches}; }
+  /// Bytes that each tensor rank of a stage brings to the others, to be summed or gathered, in a step of full microbatches.
+  [[nodiscard]] constexpr bytes tensor_sum_bytes(std::size_t stage) const {
+    return {stages[stage].tensor_sums * microbatches + stages[stage].partial_gradients * elements.accumulate};
+  }
 
   /// Bytes of weights that the data ranks of a stage give each other in a step, each its slice, all together.
   [[nodiscard]] constexpr bytes data_gather_bytes(std::size_t stage) const {

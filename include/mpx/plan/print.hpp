@@ -99,7 +99,9 @@ std::ostream& operator<<(std::ostream& out, plan<L, S, D, A, T> const& p) {
   }
   for (std::size_t s = 0; s < S && p.mesh.data * p.mesh.tensor > 1; ++s) {
     out << "  stage " << s << ": ";
-    if (p.mesh.tensor > 1) out << to_string(p.tensor_sum_bytes(s)) << " summed over tensor ranks";
+    if (p.mesh.tensor > 1)
+      out << to_string(p.tensor_sum_bytes(s)) << " summed " << (p.capacity.rows_over_tensor == spread::sharded_0 ? "or gathered " : "")
+          << "over tensor ranks";
     if (p.mesh.data > 1)
       out << (p.mesh.tensor > 1 ? ", " : "") << to_string(p.data_sum_bytes(s)) << " of gradients summed over data ranks";
     if (p.stages[s].divided) out << ", " << to_string(p.data_gather_bytes(s)) << " of weights gathered";

@@ -29,6 +29,7 @@ namespace detail {
 struct placed_parameter {
   std::size_t begin = 0, count = 0;
   bool tied = false;
+  bool partial = false;  ///< each tensor rank knows a part of its gradient
 
   [[nodiscard]] constexpr std::size_t end() const { return begin + padded_elements(count); }
 };
@@ -47,7 +48,8 @@ constexpr void each_placed(gradient_bucket const& bucket, F f) {
       for (std::size_t k = 0; k < list.size(); ++k) {
         bool tied = !list[k].tied_to.empty();
         for (auto const& t : ties) tied = tied || (t.owner_layer == row && t.owner_parameter == k);
-        f(placed_parameter{begin + list[k].offset, list[k].count, tied});
+        bool const partial = parameter_spread(list[k].over_tensor, Recipe::capacity.rows_over_tensor) == spread::replicated;
+        f(placed_parameter{begin + list[k].offset, list[k].count, tied, partial});
       }
     });
     begin += layers[row].parameter_elements;
@@ -70,10 +72,6 @@ constexpr void cut(gradient_section<D>& section, gradient_bucket const& bucket) 
   });
   section.slices[D] = section.size();
 }
-
-}  // namespace detail
-
-namespace detail {
 
 /// Units   elements
 template <class Recipe>
@@ -107,14 +105,36 @@ constexpr void each_section(stage_info const& stage, F f) {
 
 namespace detail {
 
+/// Elements of partial gradients in each data rank's slice of a section.
+template <class Model, class Recipe, std::size_t D>
+constexpr std::array<std::size_t, D> partial_in_slices(stage_info const& stage, gradient_section<D> const& section) {
+  std::array<std::size_t, D> found{};
+  each_bucket(stage, layers_v<Model, Recipe>, least_bucket<Recipe>, [&](gradient_bucket const& bucket) {
+    if (bucket.first_layer != section.first_layer) return;
+    each_placed<Model, Recipe>(bucket, [&](placed_parameter const& p) {
+      if (!p.partial) return;
+      for (std::size_t r = 0; r < D; ++r) {
+        std::size_t const begin = std::max(p.begin, section.begin + section.slices[r]);
+        std::size_t const end = std::min(p.begin + p.count, section.begin + section.slices[r + 1]);
+        found[r] += begin < end ? end - begin : 0;
+      }
+    });
+  });
+  return found;
+}
+
 /// Notes the most that a data rank has of a stage.
 template <class Model, class Recipe>
 constexpr void divide_stage(stage_info& stage) {
-  std::array<std::size_t, Recipe::mesh::mesh_data> elements{};
+  std::array<std::size_t, Recipe::mesh::mesh_data> elements{}, partial{};
   each_section<Model, Recipe>(stage, [&](auto const& section) {
     for (std::size_t r = 0; r < elements.size(); ++r) elements[r] += section.slices[r + 1] - section.slices[r];
+    if (stage.partial_gradients == 0) return;
+    auto const of_section = partial_in_slices<Model, Recipe>(stage, section);
+    for (std::size_t r = 0; r < partial.size(); ++r) partial[r] += of_section[r];
   });
   stage.divided = true;
+  stage.partial_gradients = *std::max_element(partial.begin(), partial.end());
   stage.slice_elements = *std::max_element(elements.begin(), elements.end());
   if constexpr (Recipe::divides_gradients) {
     std::size_t buckets = 0;

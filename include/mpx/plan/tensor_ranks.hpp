@@ -15,7 +15,7 @@
 namespace mpx {
 
 /// What a layer divides among tensor ranks.
-enum class divided : unsigned char { nothing, heads, vocabulary, columns };
+enum class divided : unsigned char { nothing, heads, key_value_heads, vocabulary, columns };
 
 // Facts that errors print.
 template <std::size_t N> struct tensor_ranks {};
@@ -79,6 +79,8 @@ constexpr indivisible find_indivisible(std::size_t ranks) {
   } else {
     if constexpr (requires { L::heads; })
       if (L::heads % ranks != 0) return {divided::heads, L::heads};
+    if constexpr (requires { L::key_value_heads; })
+      if (L::key_value_heads % ranks != 0) return {divided::key_value_heads, L::key_value_heads};
     std::size_t size = []<class... P>(boost::hana::tuple<P...>*, [[maybe_unused]] std::size_t among) {
       std::size_t first = 0;
       static_cast<void>(((sharded_extent<P>() % among != 0 && (first = sharded_extent<P>(), true)) || ...));
@@ -96,6 +98,8 @@ constexpr indivisible find_indivisible(std::size_t ranks) {
 template <divided What, class Layer, class Size, class Ranks, class Next>
 struct evenly_shared {
   static_assert(What != divided::heads, "mpx::mesh requires its tensor ranks to divide the heads of each attention");
+  static_assert(What != divided::key_value_heads,
+                "mpx::mesh requires its tensor ranks to divide the key/value heads of each attention");
   static_assert(What != divided::vocabulary,
                 "mpx::mesh requires its tensor ranks to divide the vocabulary: pad it to a multiple of them "
                 "(mpx::with_padded_vocabulary)");
@@ -123,6 +127,22 @@ struct ranks_share_evenly {
   }();
   using verdict = evenly_shared<first.what.what, layer_named_t<Model, Recipe, row>, to_be_shared<first.what.size>,
                                 tensor_ranks<ranks>, next_multiple<(first.what.size + ranks - 1) / ranks * ranks>>;
+};
+
+/// A loss of whole logits would have slices of their rows: each rank would know a part of it.
+template <class Layer>
+struct loss_takes_slices {
+  static_assert(!sizeof(Layer),
+                "mpx::sequence_parallel requires its loss to take slices of the vocabulary: mpx::cross_entropy<V> behind "
+                "mpx::language_head");
+};
+template <class Model, class Recipe>
+struct loss_has_all_rows {
+  static constexpr auto& layers = layers_v<Model, Recipe>;
+  static constexpr std::size_t row = layers.size() - 1;
+  static constexpr bool holds =
+      Recipe::capacity.rows_over_tensor == spread::invariant || sharded(layers[row].takes.over_tensor);
+  using verdict = loss_takes_slices<layer_named_t<Model, Recipe, row>>;
 };
 
 template <class Pipeline, class Devices>

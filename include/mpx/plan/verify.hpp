@@ -444,7 +444,7 @@ using fault_of =
                                   positions_are_known<Model, Recipe>, ties_hold<Model, Recipe>,
                                   rules_are_known<Model, Recipe>, rules_do_not_overlap<Model, Recipe>,
                                   layers_are_placed<Model, Recipe>, devices_have_layers<Model, Recipe>,
-                                  mesh_has_the_devices<Model, Recipe>, ranks_share_evenly<Model, Recipe>,
+                                  mesh_has_the_devices<Model, Recipe>, ranks_share_evenly<Model, Recipe>, loss_has_all_rows<Model, Recipe>,
                                   microbatches_suffice<Model, Recipe>, schedule_ends<Model, Recipe>,
                                   gradients_fold<Model, Recipe>, slices_suffice<Model, Recipe>>())::type;
 

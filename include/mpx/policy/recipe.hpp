@@ -20,6 +20,7 @@
 #include <mpx/policy/precision.hpp>
 #include <mpx/policy/recompute.hpp>
 #include <mpx/policy/schedule.hpp>
+#include <mpx/policy/sequence_parallel.hpp>
 #include <mpx/policy/sharding.hpp>
 
 namespace mpx {
@@ -89,10 +90,11 @@ template <class T> concept meant_as_mesh = requires { T::mesh_data; };
 template <class T> concept meant_as_sharding = requires { T::divides_optimizer; };
 template <class T> concept meant_as_buckets = requires { T::bucket; };
 template <class T> concept meant_as_gradient_sum = requires { T::sums_in_a_tree; };
+template <class T> concept meant_as_rows = requires { T::rows_over_tensor; };
 
 enum class slot {
   unknown, placement, schedule, precision, loss_scaling, clipping, lr_schedule, optimizer, recompute, capacity, budget, mesh,
-  gradient_sum, buckets, sharding
+  gradient_sum, rows, buckets, sharding
 };
 
 template <class T>
@@ -103,6 +105,7 @@ consteval slot slot_of() {
   else if constexpr (meant_as_sharding<T>) return slot::sharding;
   else if constexpr (meant_as_buckets<T>) return slot::buckets;
   else if constexpr (meant_as_gradient_sum<T>) return slot::gradient_sum;
+  else if constexpr (meant_as_rows<T>) return slot::rows;
   else if constexpr (meant_as_recompute<T>) return slot::recompute;
   else if constexpr (meant_as_schedule<T>) return slot::schedule;
   else if constexpr (meant_as_precision<T>) return slot::precision;
@@ -128,12 +131,13 @@ struct checked_policy {
   static_assert(Slot != slot::unknown,
                 "mpx::recipe requires each argument to be a policy: a placement (assign), schedule (tasks), precision "
                 "(compute), loss scaling (state), clipping (scale or element), lr schedule (rate), optimizer (states), "
-                "recompute (recomputes), mesh, canonical_sum, gradient_buckets, shard_optimizer, fits or microbatch_capacity");
+                "recompute (recomputes), mesh, canonical_sum, sequence_parallel, gradient_buckets, shard_optimizer, fits or microbatch_capacity");
 };
 template <class T> struct checked_policy<T, slot::capacity> {};
 template <class T> struct checked_policy<T, slot::budget> {};
 template <class T> struct checked_policy<T, slot::mesh> {};
 template <class T> struct checked_policy<T, slot::gradient_sum> {};
+template <class T> struct checked_policy<T, slot::rows> {};
 template <class T> struct checked_policy<T, slot::buckets> {};
 template <class T> struct checked_policy<T, slot::sharding> {};
 template <class T> struct checked_policy<T, slot::placement> : checked_placement<T> {};
@@ -193,10 +197,11 @@ struct default_placement<0> {
   using type = place_all<>;
 };
 
-template <class Capacity, class Mesh>
+template <class Capacity, class Mesh, class Rows>
 constexpr extents capacity_on_mesh() {
   extents e = Capacity::capacity;
   e.ranks = Mesh::mesh_tensor;
+  e.rows_over_tensor = e.ranks > 1 ? Rows::rows_over_tensor : spread::invariant;
   return e;
 }
 
@@ -221,7 +226,7 @@ struct kept_gradients {
 }  // namespace detail
 
 /// The policies of a run, in any order. Left out: one device, or a balanced cut over the mesh's pipeline axis; one
-/// microbatch, f32, no loss scaling, no clipping, a constant rate, adam, activations kept; among the settings a dropout
+/// microbatch, f32, no loss scaling, no clipping, a constant rate, adam, activations kept, whole rows; among the settings a dropout
 /// rate of 0.1. The microbatch capacity must be given.
 /// Errors  compile time: an argument that is no policy, a policy of the wrong form, two of one kind; f16 arithmetic
 ///         without loss scaling
@@ -242,8 +247,9 @@ struct recipe {
   using sharding = typename detail::pick<s::sharding, replicate_optimizer, Policies...>::type;
   using default_sum = std::conditional_t<sharding::divides_gradients, sum_each_microbatch, sum_in_order>;
   using gradient_sum = typename detail::pick<s::gradient_sum, default_sum, Policies...>::type;
+  using rows = typename detail::pick<s::rows, whole_rows, Policies...>::type;
   using capacity_policy = typename detail::pick<s::capacity, detail::no_capacity, Policies...>::type;
-  static constexpr extents capacity = detail::capacity_on_mesh<capacity_policy, mesh>();
+  static constexpr extents capacity = detail::capacity_on_mesh<capacity_policy, mesh, rows>();
   static constexpr bool divides_optimizer = mesh::mesh_data > 1 && sharding::divides_optimizer;  ///< among data ranks
   static constexpr bool divides_gradients = mesh::mesh_data > 1 && sharding::divides_gradients;
   static constexpr bool sums_each_microbatch = mesh::mesh_data > 1 && gradient_sum::sums_each_microbatch;

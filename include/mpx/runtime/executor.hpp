@@ -196,7 +196,8 @@ class executor {
   void train(mesh_coordinate const& me) {
     auto& mine = at(me.data, me.tensor);
     auto parts = mine.run_actions(me.stage_device, job_, losses_of(me));
-    auto const gradients = mine.sum_over_stages(mine.sum_over_data_ranks(std::move(parts)));
+    auto const gradients =
+        mine.sum_over_stages(mine.sum_over_tensor_ranks(mine.sum_over_data_ranks(std::move(parts))));
     // Each portion counts once: where gradients are the same on every data rank, the first one's squares are everyone's.
     if (replica_type::divides || me.data == 0)
       mine.add_squares_of(gradients, std::span(squares_).subspan(me.tensor * portions_.back(), portions_.back()));

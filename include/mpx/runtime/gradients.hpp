@@ -30,16 +30,29 @@ struct scattered_over_data {
     return over_axis(mesh_axis::data, [](spread) { return spread::sharded_0; }, parameter);
   }
 };
-/// Summed over the stages too: whole.
+/// Summed over the tensor ranks too, where each of them knows a part: of a whole parameter that meets slices of the rows.
 template <class OverData>
-struct also_over_stages {
+struct also_over_tensor {
+  static constexpr bool is_partial(layout const& gradient) { return OverData::layout_of(gradient).tensor == spread::partial; }
   static constexpr layout layout_of(layout const& gradient) {
-    return over_axis(mesh_axis::pipeline, layouts::all_reduce, OverData::layout_of(gradient));
+    layout const before = OverData::layout_of(gradient);
+    return is_partial(gradient) ? over_axis(mesh_axis::tensor, layouts::all_reduce, before) : before;
   }
   static constexpr layout updated(layout const& parameter) { return OverData::updated(parameter); }
 };
-using summed_over_mesh = also_over_stages<summed_over_data>;
-using scattered_over_mesh = also_over_stages<scattered_over_data>;
+using summed_over_tensor = also_over_tensor<summed_over_data>;
+using scattered_over_tensor = also_over_tensor<scattered_over_data>;
+
+/// Summed over the stages too: whole.
+template <class OverTensor>
+struct also_over_stages {
+  static constexpr layout layout_of(layout const& gradient) {
+    return over_axis(mesh_axis::pipeline, layouts::all_reduce, OverTensor::layout_of(gradient));
+  }
+  static constexpr layout updated(layout const& parameter) { return OverTensor::updated(parameter); }
+};
+using summed_over_mesh = also_over_stages<summed_over_tensor>;
+using scattered_over_mesh = also_over_stages<scattered_over_tensor>;
 
 /// The gradients of one device in one of these states. Backward gives the first; each reduction takes one state and gives
 /// the next, so that none is forgotten and none is done twice.

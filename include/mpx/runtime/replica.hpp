@@ -42,9 +42,10 @@ class replica {
   static constexpr bool sums_in_a_tree = Recipe::gradient_sum::sums_in_a_tree;
   static constexpr bool divides = Recipe::divides_optimizer;
   using over_data = std::conditional_t<divides, scattered_over_data, summed_over_data>;
-  using over_mesh = also_over_stages<over_data>;
+  using over_tensor = also_over_tensor<over_data>;
+  using over_mesh = also_over_stages<over_tensor>;
   using updated = std::conditional_t<divides, weights_in_slices, whole_weights>;
-  using ranks = std::conditional_t<T == 1, one_rank, rank_of<group, T>>;
+  using ranks = std::conditional_t<T == 1, one_rank, rank_of<group, T, plan.capacity.rows_over_tensor>>;
   using context = layer_context<machine, compute, ranks>;
 
   /// Of each device of the pipeline axis: `ranks_of_devices`, which tensor rank this is, beside the others;
@@ -52,6 +53,7 @@ class replica {
   replica(std::array<ranks, P> const& ranks_of_devices, std::array<group*, P> const& data_groups, std::size_t data_rank,
           std::uint64_t seed, std::chrono::milliseconds deadline)
       : data_rank_(data_rank),
+        tensor_rank_(ranks_of_devices[0].number()),
         devices_(make_devices(std::make_index_sequence<P>{})),
         links_(plan, arenas(), deadline),
         slices_(make_slices()),
@@ -101,8 +103,15 @@ class replica {
     return device_gradients<over_data>(of.device());
   }
 
+  /// Gradients of which each tensor rank knows a part become the sum over them. Behind the sum over the data ranks, so that
+  /// canonical_sum adds the same numbers in the same order on any number of those.
+  [[nodiscard]] device_gradients<over_tensor> sum_over_tensor_ranks(device_gradients<over_data>&& of) {
+    each_stage_of(of.device(), [](auto& stage) { stage.template sum_partial_gradients<over_data>(); });
+    return device_gradients<over_tensor>(of.device());
+  }
+
   /// Gradients of tied parameters become the sum over all who share them.
-  [[nodiscard]] device_gradients<over_mesh> sum_over_stages(device_gradients<over_data>&& of) {
+  [[nodiscard]] device_gradients<over_mesh> sum_over_stages(device_gradients<over_tensor>&& of) {
     for (auto& t : ties_) t.sum_gradients(of.device());
     return device_gradients<over_mesh>(of.device());
   }
@@ -339,7 +348,7 @@ class replica {
 
   void execute(action const& a, job<Recipe> const& asked, std::span<accumulate> losses) {
     microbatch const part = split(asked.data->size, static_cast<int>(data_rank_ * plan.microbatches) + a.microbatch,
-                                  static_cast<int>(plan.mesh.data * plan.microbatches), T);
+                                  static_cast<int>(plan.mesh.data * plan.microbatches), T, plan.capacity.rows_over_tensor);
     std::size_t const s = static_cast<std::size_t>(a.stage);
     on_stage(s, [&](auto& stage) {
       switch (a.kind) {
@@ -404,13 +413,13 @@ class replica {
   template <class F>
   void each_stream(std::size_t link, microbatch const& part, F&& f) {
     for (std::size_t k = 0; k < plan.links[link].streams; ++k)
-      f(k, plan.links[link].held[k], plan.links[link].stream[k].elements(part.size) * sizeof(compute));
+      f(k, plan.links[link].held[k], plan.links[link].stream[k].elements(part.size, tensor_rank_) * sizeof(compute));
   }
 
   /// Width of the logits: what the last layer takes.
   static constexpr std::size_t capture_width() { return plan.layers[plan.layer_count - 1].takes.width; }
 
-  std::size_t data_rank_;
+  std::size_t data_rank_, tensor_rank_;
   std::array<device_state, P> devices_;
   links<Backend, S> links_;
   std::array<std::vector<held_slice>, S> slices_;  ///< of each stage; empty where nothing is divided

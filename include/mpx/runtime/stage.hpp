@@ -280,13 +280,23 @@ class stage<Machine, T, stage_layers<Runs...>, Ranks> {
     each_updated([&](parameter_view<T> const& p) {
       // Few layouts, many parameters: f is compiled once for each layout.
       auto const as = [&]<spread Over>() {
-        constexpr layout weight = parameter_layout(Over);
+        constexpr layout weight = parameter_layout(parameter_spread(Over, Ranks::rows_over_tensor));
         f(typed_parameter<T, State::updated(weight), State::layout_of(gradient_layout(weight)), Machine::kind>{p});
       };
       if (p.info->over_tensor == spread::sharded_0) as.template operator()<spread::sharded_0>();
       else if (p.info->over_tensor == spread::sharded_1) as.template operator()<spread::sharded_1>();
       else as.template operator()<spread::invariant>();
     });
+  }
+
+  /// Sums over the tensor ranks each gradient of which they know parts: its layout says so.
+  template <class OverData>
+  void sum_partial_gradients() {
+    if constexpr (Ranks::count > 1)
+      each_typed_run<OverData>([&]([[maybe_unused]] auto const& p) {
+        if constexpr (decltype(p.gradient())::mesh_layout.tensor == spread::partial)
+          ranks_.all_reduce(p.gradient().data, p.at.count);
+      });
   }
 
   /// Calls f(row, portions of its parameters) for each layer.
@@ -387,8 +397,8 @@ class stage<Machine, T, stage_layers<Runs...>, Ranks> {
     return row + 1 < info().end ? input(row + 1, slot) : outgoing();
   }
 
-  [[nodiscard]] static std::size_t stream_elements(stream_info const& s, microbatch const& part) {
-    return s.elements(part.size);
+  [[nodiscard]] std::size_t stream_elements(stream_info const& s, microbatch const& part) const {
+    return s.elements(part.size, ranks_.number());
   }
   void copy_stream(T* to, T const* from, int h, microbatch const& part) {
     machine_.copy(to, from, stream_elements(tables_.held[h].stream, part) * sizeof(T));

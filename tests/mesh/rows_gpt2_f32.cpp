@@ -1,0 +1,6 @@
+// gpt2 in f32 on meshes whose tensor ranks divide rows.
+#include "mesh.hpp"
+
+TEST_CASE("gpt2 in f32 with slices of the rows computes on a mesh what it computes on one device", "[mesh][sequence_parallel]") {
+  test::divides_rows_and_computes_what_one_device_computes<test::mesh_gpt2, mpx::f32_only>();
+}
