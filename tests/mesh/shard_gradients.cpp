@@ -35,6 +35,10 @@ TEST_CASE("sharded gradients train a seq2seq to the same bits", "[mesh][shard_gr
   CHECK(is_as_replicated<test::mesh_seq2seq, mesh<2, 2, 2>, mpx::f32_only, eager<4>, mpx::adam, small_buckets>());
 }
 
+TEST_CASE("sharded gradients train a t5, whose blocks share a table, to the same bits", "[mesh][shard_gradients]") {
+  CHECK(is_as_replicated<test::mesh_t5, mesh<2, 2, 1>, mpx::bf16_mixed, eager<4>, mpx::adam, small_buckets>());
+}
+
 TEST_CASE("with one microbatch a rank, sharded gradients are summed as they always are", "[mesh][shard_gradients]") {
   using wide = mpx::microbatch_capacity<mpx::sequences<8>, mpx::source_tokens<6>, mpx::target_tokens<6>>;
   auto const trained = []<class... More>() {
