@@ -82,6 +82,7 @@ class stage<Machine, T, stage_layers<Runs...>, Ranks> {
   /// Writes the first values of all parameters and constants. They depend on the seed and the parameter's full name
   /// alone; a tied copy begins with its owner's values.
   void initialise(std::uint64_t seed) {
+    machine_.use();
     step_values const none{};
     each_layer([&]<class L>(std::size_t row) {
       run_prepare<L>(make_context(none, {}, 0, row), constants(row));
@@ -95,7 +96,9 @@ class stage<Machine, T, stage_layers<Runs...>, Ranks> {
 
   /// Casts all master weights to the compute type.
   void refresh_weights() {
+    machine_.use();
     if constexpr (master_copy) machine_.cast(at<T>(info().weights), at<accumulate>(info().master), info().parameter_elements);
+    machine_.finish();
   }
 
   void clear_gradients() { machine_.zero(arena_ + info().gradients.offset, info().gradients.size); }
@@ -120,7 +123,7 @@ class stage<Machine, T, stage_layers<Runs...>, Ranks> {
       auto const count = static_cast<std::size_t>(part.size.sequences) * tokens;
       auto* const to = reinterpret_cast<std::int32_t*>(slot_begin(slot) + info().feeds[k].offset);
       if (auto const* column = from.find(f.label)) {
-        machine_.copy(to, column->values.data() + static_cast<std::size_t>(part.first_sequence) * tokens, count * sizeof(std::int32_t));
+        machine_.upload(to, column->values.data() + static_cast<std::size_t>(part.first_sequence) * tokens, count * sizeof(std::int32_t));
       } else {
         machine_.fill_ids(to, -1, count);  // targets that are not known: padding
       }
@@ -318,7 +321,7 @@ class stage<Machine, T, stage_layers<Runs...>, Ranks> {
         double const unit = p.uniform ? std::sqrt(3.0) * (2 * u - 1) : std::sqrt(-2 * std::log(u)) * std::cos(6.283185307179586 * v);
         values[i] = static_cast<accumulate>(p.mean + p.deviation_of(at) * unit);
       }
-      machine_.copy(to + done, values.data(), n * sizeof(accumulate));
+      machine_.upload(to + done, values.data(), n * sizeof(accumulate));
     }
   }
 

@@ -43,8 +43,10 @@ class tied_values {
   /// Copies take their owner's values.
   template <class Machine>
   void copy_values(Machine& machine) {
+    machine.use();
     for (std::size_t i = 1; i < holders_.size(); ++i)
       machine.copy(holders_[i].master, holders_[0].master, count_ * sizeof(A));
+    machine.finish();
   }
 
   [[nodiscard]] Group& meeting() { return meeting_; }

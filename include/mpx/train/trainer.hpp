@@ -137,13 +137,17 @@ class basic_trainer {
     for (std::size_t d = 0; d < plan.mesh.data; ++d)
       for (std::size_t t = 0; t < plan.mesh.tensor; ++t) {
         auto const p = find(owner, d, t);
-        for (std::size_t i = 0; i < p.info->count; ++i) p.master[i] = values[p.info->whole_index(i, t)];
+        std::vector<accumulate> slice(p.info->count);
+        for (std::size_t i = 0; i < p.info->count; ++i) slice[i] = values[p.info->whole_index(i, t)];
+        auto& machine = executor_.at(d, t).machine_of(p.layer);
+        machine.upload(p.master, slice.data(), slice.size() * sizeof(accumulate));
+        machine.finish();
       }
     executor_.copy_tied_values();
   }
 
   /// Calls f(full name, parameter_view) for each parameter in the model's order, tied copies included, as data and tensor
-  /// rank 0 holds it.
+  /// rank 0 holds it, in its device's memory.
   template <class F>
   void each_parameter(F&& f) {
     executor_.at(0, 0).each_stage([&](auto& s) {
@@ -204,7 +208,8 @@ class basic_trainer {
     std::vector<accumulate> whole(find(full_name, 0, 0).info->size());
     for (std::size_t t = 0; t < plan.mesh.tensor; ++t) {
       auto const p = find(full_name, 0, t);
-      accumulate const* const slice = values_of(p);
+      std::vector<accumulate> slice(p.info->count);
+      executor_.at(0, t).machine_of(p.layer).download(slice.data(), values_of(p), slice.size() * sizeof(accumulate));
       for (std::size_t i = 0; i < p.info->count; ++i) whole[p.info->whole_index(i, t)] = slice[i];
     }
     return whole;
