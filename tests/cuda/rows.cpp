@@ -47,7 +47,7 @@ TEST_CASE("block lanes give each thread the sum, and the largest that is a numbe
 }
 
 TEMPLATE_TEST_CASE("element-wise bodies give what the host gives", "[cuda][elements]", float, mpx::bf16, mpx::f16) {
-  for (std::size_t const n : {0, 1, 33, 2047, 2049, 4096}) laws::elements_agree<emulated_backend, TestType>(n);
+  for (std::size_t const n : {0, 33, 2048, 2049}) laws::elements_agree<emulated_backend, TestType>(n);
 }
 
 TEMPLATE_TEST_CASE("the optimizers' bodies give what the host gives", "[cuda][elements]", float, mpx::bf16) {

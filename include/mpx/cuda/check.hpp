@@ -26,10 +26,10 @@ inline void check(cudaError_t status, char const* what) {
 /// This thread works on the GPU with this ordinal from now on.
 /// Errors  throws mpx::error when there is none
 inline void use_device(int ordinal) {
-  if (ordinal >= device_count()) {
+  int const count = device_count();
+  if (ordinal >= count)
     throw error({.what = "no such GPU", .where = "cuda<" + std::to_string(ordinal) + ">",
-                 .expected = "an ordinal below " + std::to_string(device_count()), .got = std::to_string(ordinal)});
-  }
+                 .expected = "one of those that CUDA finds", .got = "a machine with " + std::to_string(count)});
   check(cudaSetDevice(ordinal), "choose a GPU");
 }
 

@@ -155,7 +155,7 @@ class gemm {
     return known != table_.end() ? known->second : table_.emplace(of, made(of)).first->second;
   }
 
-  /// cublasLt rounds a 16-bit product before it adds what is there; this one is added in f32 and rounded once.
+  /// Where cublasLt adds to a 16-bit c, its results are further off than one rounding: this one is added in f32.
   template <class T>
   void accumulate_narrow(gemm_shape const& s, T const* a, T const* b, T* c) {
     std::size_t const n = s.m * s.n;
