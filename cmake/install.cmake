@@ -7,6 +7,13 @@ set(package_dir ${CMAKE_INSTALL_DATADIR}/cmake/mpx)  # share/: headers are the s
 install(TARGETS mpx EXPORT mpxTargets FILE_SET HEADERS DESTINATION ${CMAKE_INSTALL_INCLUDEDIR})
 install(EXPORT mpxTargets NAMESPACE mpx:: DESTINATION ${package_dir})
 
+if(MPX_WITH_CUDA)
+  install(TARGETS mpx_cuda EXPORT mpxCudaTargets)
+  install(EXPORT mpxCudaTargets NAMESPACE mpx:: DESTINATION ${package_dir})
+  install(FILES include/mpx/cuda.cu DESTINATION ${CMAKE_INSTALL_INCLUDEDIR}/mpx)
+  install(FILES include/mpx/cuda/launch.cuh DESTINATION ${CMAKE_INSTALL_INCLUDEDIR}/mpx/cuda)
+endif()
+
 configure_package_config_file(cmake/mpxConfig.cmake.in mpxConfig.cmake INSTALL_DESTINATION ${package_dir})
 write_basic_package_version_file(mpxConfigVersion.cmake COMPATIBILITY SameMinorVersion ARCH_INDEPENDENT)
 install(FILES ${PROJECT_BINARY_DIR}/mpxConfig.cmake ${PROJECT_BINARY_DIR}/mpxConfigVersion.cmake

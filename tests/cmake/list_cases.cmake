@@ -1,5 +1,5 @@
 # cmake -DEXECUTABLE=<test> -DROOM=<name> -DCATCH=<version> -DOUTPUT=<file> -P list_cases.cmake
-# Writes one add_test for each test case of a Catch executable.
+# Writes one add_test for each test case of a Catch executable. A case that says "skipped: " is reported so.
 cmake_minimum_required(VERSION 3.24)
 include(${CMAKE_CURRENT_LIST_DIR}/text.cmake)
 
@@ -30,7 +30,8 @@ function(add_cases tags labels)
     endif()
     string(REGEX REPLACE "([][\\,\"~*])" "\\\\\\1" pattern "${name}")
     string(APPEND added "add_test([==[${ROOM}: ${name}]==] [==[${EXECUTABLE}]==] [==[${pattern}]==])\n"
-                        "set_tests_properties([==[${ROOM}: ${name}]==] PROPERTIES LABELS \"${labels}\")\n")
+                        "set_tests_properties([==[${ROOM}: ${name}]==] PROPERTIES LABELS \"${labels}\"\n"
+                        "                     SKIP_REGULAR_EXPRESSION \"(^|\\n)skipped: \")\n")
   endforeach()
   set(script "${script}${added}" PARENT_SCOPE)
 endfunction()

@@ -11,7 +11,7 @@ namespace {
 
 /// A host machine that has forgotten how to sum squares.
 struct forgetful : mpx::on_host::machine {
-  void sum_of_squares() = delete;
+  void add_squares() = delete;
 };
 
 struct half_a_backend {

@@ -33,14 +33,15 @@ inline bool is_key_bias(std::string const& name, std::size_t i, std::size_t widt
 
 using golden_capacity = mpx::microbatch_capacity<mpx::sequences<4>, mpx::source_tokens<8>, mpx::target_tokens<8>>;
 
-template <class Model, class Precision, class Placement, class Capacity = golden_capacity>
+template <class Model, class Precision, class Placement, class Capacity = golden_capacity,
+          class Backend = mpx::on_host::backend>
 void matches_golden(std::string const& name, double bound) {
   using recipe = mpx::recipe<Placement, mpx::gpipe<mpx::microbatches<1>>, Precision, mpx::clip_by_global_norm,
                              mpx::noam, mpx::adam, Capacity>;
   auto const golden = mpx::read_safetensors(std::string(MPX_GOLDEN_DIR) + '/' + name + ".safetensors");
   auto const after = mpx::read_safetensors(std::string(MPX_GOLDEN_DIR) + '/' + name + "_after_3.safetensors");
 
-  mpx::trainer<Model, recipe> trainer{{.clipping = {.max_norm = 1.0f}, .lr = {.warmup = 100}, .dropout = 0.0f}};
+  mpx::trainer<Model, recipe, Backend> trainer{{.clipping = {.max_norm = 1.0f}, .lr = {.warmup = 100}, .dropout = 0.0f}};
   std::size_t parameters = 0;
   for (auto const& t : golden.tensors)
     if (t.name.starts_with("initial/")) {

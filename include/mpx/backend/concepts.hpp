@@ -170,6 +170,19 @@ concept transforms =
                 "activation_backward<F>, gated_forward<F>, gated_backward<F>, rotary and dropout",
                 M, T>();
 
+/// Memory that the host may not be able to read, and results that it waits for.
+template <class M, class T>
+concept serves_the_host =
+    requires(M& m, T const* in, float* as_float, std::int32_t const* lengths, std::size_t n, void* to, void const* from) {
+      m.use();
+      m.upload(to, from, n);
+      m.download(to, from, n);
+      m.last_rows(as_float, n, in, lengths, n, n, n);
+      m.finish();
+    } ||
+    unsatisfied<"a machine offers use() to the thread that works with it, upload(to, from, bytes), download(to, from, bytes), "
+                "last_rows, and finish(), after which the host's numbers are written", M, T>();
+
 /// Sums over rows and elements, in a fixed order.
 template <class M, class T>
 concept reduces =
@@ -180,11 +193,11 @@ concept reduces =
       m.row_maxima(sum, in, n, n);
       m.cross_entropy_sums(sum, in, wide, ids, n, id_slice{}, true);
       m.cross_entropy_slice(sum, out, wide, wide, ids, n, n, id_slice{}, factor, factor, true);
-      { m.sum_of_squares(wide, n) } -> std::same_as<accumulator_t<T>>;
+      m.add_squares(sum, wide, n);
       { m.workspace_bytes() } -> std::same_as<std::size_t>;
     } ||
     unsatisfied<"a machine offers column_sum, cross_entropy, row_maxima, cross_entropy_sums, cross_entropy_slice, "
-                "sum_of_squares and workspace_bytes", M, T>();
+                "add_squares and workspace_bytes", M, T>();
 
 namespace detail {
 
@@ -198,7 +211,7 @@ concept names_its_kind = requires {
 /// Executes all operations of a model whose tensors are of type T. One thread uses it.
 template <class M, class T>
 concept machine = std::default_initializable<M> && detail::names_its_kind<M> && multiplies<M, T> && attends<M, T> && normalises<M, T> &&
-                  embeds<M, T> && transforms<M, T> && reduces<M, T>;
+                  embeds<M, T> && transforms<M, T> && reduces<M, T> && serves_the_host<M, T>;
 
 /// A machine room: what a trainer is built on.
 template <class B>

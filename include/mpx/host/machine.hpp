@@ -54,6 +54,27 @@ class machine : public row_operations {
   /// to[i] = id
   void fill_ids(std::int32_t* to, std::int32_t id, std::size_t n) { std::fill(to, to + n, id); }
 
+  /// *sum += sum_i x[i]^2
+  template <class Sum>
+  void add_squares(Sum* sum, Sum const* x, std::size_t n) {
+    *sum += sum_of_squares(x, n);
+  }
+
+  /// to[s] = float(x[s, lengths[s] - 1]): the row of each sequence's last token
+  /// Shapes  to: [sequences] rows of `stride` elements, x: [sequences, tokens, width], lengths: [sequences]
+  template <class T>
+  void last_rows(float* to, std::size_t stride, T const* x, std::int32_t const* lengths, std::size_t sequences,
+                 std::size_t tokens, std::size_t width) {
+    for (std::size_t s = 0; s < sequences; ++s)
+      widen(to + s * stride, x + (s * tokens + static_cast<std::size_t>(lengths[s]) - 1) * width, width);
+  }
+
+  // The device's memory is the host's, and what is asked for is done at once.
+  void use() {}
+  void upload(void* to, void const* from, std::size_t bytes) { copy(to, from, bytes); }
+  void download(void* to, void const* from, std::size_t bytes) { copy(to, from, bytes); }
+  void finish() {}
+
   /// What oneDNN and widened operands take beside the plan's memory. It grows at the first use of a shape.
   /// Units   bytes
   [[nodiscard]] std::size_t workspace_bytes() const noexcept { return multiply_.workspace_bytes(); }

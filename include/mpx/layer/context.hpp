@@ -109,8 +109,8 @@ struct layer_context {
   std::array<side_stream<T>, 4> reads{};
   std::array<feed_view, 4> feeds{};
   Ranks ranks{};
-  accumulate* loss = nullptr;  ///< where a loss writes its sum over tokens
-  float* capture = nullptr;    ///< where a loss writes each sequence's last logits [B, V], when they are asked for
+  accumulate* loss = nullptr;  ///< the host's number that becomes a loss's sum over tokens, when the machine has finished
+  float* capture = nullptr;    ///< where the host wants each sequence's last logits [B, V], if it asks for them
 
   /// All rows of the microbatch: for layers of which every rank has all rows.
   [[nodiscard]] int rows(axis a) const {

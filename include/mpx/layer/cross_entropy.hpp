@@ -21,12 +21,10 @@ struct execution<cross_entropy<V, Over>> : no_constants {
     std::size_t const slice = c.capacity.share(V, Over), rows = c.row_count(axis::target, x);
     id_slice const mine{sharded(Over) ? c.ranks.number() * slice : 0, slice};
     std::int32_t const* const targets = c.feed("targets");
-    if (c.capture && (sharded(Over) || c.ranks.number() == 0)) {  // whole logits are written by one rank
-      std::int32_t const* const lengths = c.feed("target_lengths");
-      for (int s = 0; s < c.size.sequences; ++s)
-        c.machine.widen(c.capture + static_cast<std::size_t>(s) * V + mine.first,
-                        logits + (static_cast<std::size_t>(s) * c.size.tokens_on(axis::target) + lengths[s] - 1) * slice, slice);
-    }
+    if (c.capture && (sharded(Over) || c.ranks.number() == 0))  // whole logits are written by one rank
+      c.machine.last_rows(c.capture + mine.first, V, static_cast<typename C::compute const*>(logits), c.feed("target_lengths"),
+                          static_cast<std::size_t>(c.size.sequences), static_cast<std::size_t>(c.size.tokens_on(axis::target)),
+                          slice);
     auto const sum = loss_of(c, x);
     auto const smoothing = static_cast<A>(c.step.label_smoothing), scale = static_cast<A>(c.step.gradient_scale);
     bool const training = c.step.mode == run_mode::training;

@@ -34,14 +34,13 @@ struct square_sums {
   A copies = 0;
 };
 
-/// Adds the squares of a gradient where its layout says that they belong.
+/// Adds the squares of a gradient where its layout says that they belong; they are there when the machine has finished.
 /// Shapes  gradient: [n]
 template <class Machine, class A, view Gradient>
 void add_squares(Machine& machine, square_sums<A>& sums, Gradient gradient, std::size_t n) {
   constexpr layout counted = over_mesh(layouts::squares, Gradient::mesh_layout);
   static_cast<void>(sizeof(detail::whole_squares<laid_out_t<Gradient::mesh_layout>>));
-  A const sum = machine.sum_of_squares(gradient.data, n);
-  (counted.tensor == spread::partial ? sums.slices : sums.copies) += sum;
+  machine.add_squares(counted.tensor == spread::partial ? &sums.slices : &sums.copies, gradient.data, n);
 }
 
 /// One step of the optimizer on one parameter: its master values and, where there are some, its compute-type copy.

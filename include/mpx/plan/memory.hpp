@@ -139,7 +139,7 @@ constexpr void lay_out_stage(stage_info& stage, std::array<layer_place, N>& plac
     if (layer.takes.exists() && !layer.gradient_replaces_input) buffer = std::max(buffer, layer.takes.bytes(e, of));
     stage.parameters += layer.parameters;
     stage.forward_flops += layer.forward_flops;
-    stage.partial_gradients += layer.partial_gradients;
+    if (!stage.divided) stage.partial_gradients += layer.partial_gradients;
     stage.tensor_sums += (layer.recomputed ? 2 : 1) * layer.forward_sums + layer.backward_sums;
     for (auto const& f : layer.feeds) {
       if (f.label.empty()) continue;

@@ -129,7 +129,7 @@ constexpr void divide_stage(stage_info& stage) {
   std::array<std::size_t, Recipe::mesh::mesh_data> elements{}, partial{};
   each_section<Model, Recipe>(stage, [&](auto const& section) {
     for (std::size_t r = 0; r < elements.size(); ++r) elements[r] += section.slices[r + 1] - section.slices[r];
-    if (stage.partial_gradients == 0) return;
+    if (!sharded(Recipe::capacity.rows_over_tensor)) return;
     auto const of_section = partial_in_slices<Model, Recipe>(stage, section);
     for (std::size_t r = 0; r < partial.size(); ++r) partial[r] += of_section[r];
   });

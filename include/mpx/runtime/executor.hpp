@@ -154,6 +154,7 @@ class executor {
   // --- a device's thread ---------------------------------------------------------------------------------------------
   void work_on(mesh_coordinate const& me) {
     std::uint64_t seen = 0;
+    auto& mine = at(me.data, me.tensor);
     for (;;) {
       {
         std::unique_lock lock(mutex_);
@@ -162,14 +163,25 @@ class executor {
         if (job_.kind == job_kind::finish) return;
       }
       try {
-        if (gathers_first_) at(me.data, me.tensor).gather_weights(me.stage_device);
+        mine.use(me.stage_device);
+        if (gathers_first_) mine.gather_weights(me.stage_device);
         if (job_.kind == job_kind::train) train(me);
-        else at(me.data, me.tensor).evaluate(me.stage_device, job_, losses_of(me));
+        else mine.evaluate(me.stage_device, job_, losses_of(me));
+        mine.finish(me.stage_device);
       } catch (...) {
         fail(std::current_exception());
+        settle(mine, me.stage_device);
       }
       std::scoped_lock const lock(mutex_);
       if (--running_ == 0) end_.notify_one();
+    }
+  }
+
+  /// After a failure: what this job has asked for is written while there is still someone who owns it, or never.
+  static void settle(replica_type& mine, std::size_t device) noexcept {
+    try {
+      mine.finish(device);
+    } catch (...) {  // the first failure is the one that is told
     }
   }
 
@@ -201,8 +213,10 @@ class executor {
     // Each portion counts once: where gradients are the same on every data rank, the first one's squares are everyone's.
     if (replica_type::divides || me.data == 0)
       mine.add_squares_of(gradients, std::span(squares_).subspan(me.tensor * portions_.back(), portions_.back()));
+    mine.finish(me.stage_device);  // losses and squares are there
     all_devices_.barrier(static_cast<int>(mesh.number(me)));
-    // From here on no step fails: either every device updates its parameters, or none does.
+    // From here on no step fails: either every device updates its parameters, or none does. (A GPU that breaks down while it
+    // does so is noticed behind it.)
     update_decision const decision = decide();
     if (mesh.number(me) == 0) decision_ = decision;
     if (!decision.finite) return;

@@ -167,6 +167,11 @@ class replica {
           on_stage(s, [&](auto& stage) { reducers_[s].gather(stage.all_weights()); });
   }
 
+  /// The calling thread works for this device from now on.
+  void use(std::size_t device) { devices_[device].processor.use(); }
+  /// Everything that a device was asked for is done, and the numbers that it gives the host are written.
+  void finish(std::size_t device) { devices_[device].processor.finish(); }
+
   // --- while no pass runs ----------------------------------------------------------------------------------------------
   /// Calls f(stage) for each stage.
   template <class F>
@@ -187,6 +192,13 @@ class replica {
   void copy_tied_values() {
     for (auto& t : ties_) t.copy_values(devices_[0].processor);
     each_stage([](auto& s) { s.refresh_weights(); });
+  }
+
+  /// The machine that a layer lives on, for reading and writing its parameters.
+  [[nodiscard]] machine& machine_of(std::size_t layer) {
+    auto& found = devices_[plan.index_of(plan.placement[layer])].processor;
+    found.use();
+    return found;
   }
 
   /// One parameter by its layer's row and its index there.
@@ -232,16 +244,24 @@ class replica {
 
  private:
   struct device_state {
-    explicit device_state(std::size_t bytes) : arena(bytes) {}
+    device_state(std::size_t bytes, int ordinal)
+        : arena(made<typename Backend::memory>(ordinal, bytes)), processor(made<machine>(ordinal)) {}
     typename Backend::memory arena;
     machine processor;
   };
+
+  /// A machine or memory that is one of several of its kind is told which.
+  template <class Made, class... Arguments>
+  static Made made([[maybe_unused]] int ordinal, Arguments... arguments) {
+    if constexpr (std::constructible_from<Made, Arguments..., int>) return Made(arguments..., ordinal);
+    else return Made(arguments...);
+  }
 
   template <std::size_t... I>
   static std::array<device_state, P> make_devices(std::index_sequence<I...>) {
     static_assert(((plan.devices[I].kind == Backend::kind) && ...),
                   "mpx::trainer requires its backend to offer every kind of device that the placement names");
-    return {device_state(plan.arena_bytes[I])...};
+    return {device_state(plan.arena_bytes[I], plan.devices[I].ordinal)...};
   }
   std::array<std::byte*, P> arenas() {
     std::array<std::byte*, P> begin{};

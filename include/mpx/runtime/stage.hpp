@@ -102,6 +102,7 @@ class stage<Machine, T, stage_layers<Runs...>, Ranks> {
   /// Writes the first values of all parameters and constants. They depend on the seed and the parameter's full name
   /// alone; a tied copy begins with its owner's values.
   void initialise(std::uint64_t seed) {
+    machine_.use();
     step_values const none{};
     each_layer([&]<class L>(std::size_t row) {
       run_prepare<L>(make_context(none, {}, 0, row), constants(row));
@@ -119,24 +120,28 @@ class stage<Machine, T, stage_layers<Runs...>, Ranks> {
     constexpr std::size_t block = 1024;
     std::array<accumulate, block> values;
     std::array<T, block> rounded;
+    machine_.use();
     std::size_t const begin = tables_.places[row].parameter_offset + p.offset;
     for (std::size_t done = 0; done < p.count; done += block) {
       std::size_t const n = p.count - done < block ? p.count - done : block;
       for (std::size_t i = 0; i < n; ++i) values[i] = value_of(done + i);
       each_run(begin + done, n, masters_divided(), [&](std::size_t first, std::size_t count, std::size_t stored) {
-        machine_.copy(at<accumulate>(info().master) + stored, values.data() + (first - begin - done), count * sizeof(accumulate));
+        machine_.upload(at<accumulate>(info().master) + stored, values.data() + (first - begin - done), count * sizeof(accumulate));
       });
       if constexpr (master_copy) {
         for (std::size_t i = 0; i < n; ++i) rounded[i] = T(values[i]);
-        machine_.copy(at<T>(info().weights) + begin + done, rounded.data(), n * sizeof(T));
+        machine_.upload(at<T>(info().weights) + begin + done, rounded.data(), n * sizeof(T));
       }
     }
+    machine_.finish();
   }
 
   /// Casts all master weights to the compute type. Where data ranks divide masters, none has them all.
   void refresh_weights() {
     if (masters_divided()) return;
+    machine_.use();
     if constexpr (master_copy) machine_.cast(at<T>(info().weights), at<accumulate>(info().master), info().parameter_elements);
+    machine_.finish();
   }
 
   void clear_gradients() { machine_.zero(arena_ + info().gradients.offset, info().gradients.size); }
@@ -162,7 +167,7 @@ class stage<Machine, T, stage_layers<Runs...>, Ranks> {
       auto const count = static_cast<std::size_t>(part.size.sequences) * tokens;
       auto* const to = reinterpret_cast<std::int32_t*>(slot_begin(slot) + info().feeds[k].offset);
       if (auto const* column = from.find(f.label)) {
-        machine_.copy(to, column->values.data() + static_cast<std::size_t>(part.first_sequence) * tokens, count * sizeof(std::int32_t));
+        machine_.upload(to, column->values.data() + static_cast<std::size_t>(part.first_sequence) * tokens, count * sizeof(std::int32_t));
       } else {
         machine_.fill_ids(to, -1, count);  // targets that are not known: padding
       }

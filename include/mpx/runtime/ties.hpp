@@ -44,6 +44,7 @@ class tied_values {
   /// Copies take their owner's values.
   template <class Machine>
   void copy_values(Machine& machine) {
+    machine.use();
     auto const copy = [&](auto to, auto from) {
       if (!from.empty()) machine.copy(to.data(), from.data(), from.size_bytes());
     };
@@ -51,6 +52,7 @@ class tied_values {
       copy(holders_[i].master, holders_[0].master);
       copy(holders_[i].weights, holders_[0].weights);
     }
+    machine.finish();
   }
 
   [[nodiscard]] Group& meeting() { return meeting_; }

@@ -146,7 +146,7 @@ class basic_trainer {
   }
 
   /// Calls f(full name, parameter_view) for each parameter in the model's order, tied copies included, as data and tensor
-  /// rank 0 holds it. What data ranks divide is null there: `parameter` and `gradient` put it together.
+  /// rank 0 holds it, in its device's memory. What data ranks divide is null there: `parameter` and `gradient` put it together.
   template <class F>
   void each_parameter(F&& f) {
     executor_.at(0, 0).each_stage([&](auto& s) {
@@ -209,7 +209,8 @@ class basic_trainer {
     for (std::size_t d = 0; d < (Recipe::divides_optimizer ? plan.mesh.data : 1); ++d)
       for (std::size_t t = 0; t < plan.mesh.tensor; ++t) {
         auto const p = executor_.at(d, t).find_updated(named.layer, named.index);
-        accumulate const* const slice = values_of(p);
+        std::vector<accumulate> slice(p.count);
+        executor_.at(d, t).machine_of(named.layer).download(slice.data(), values_of(p), slice.size() * sizeof(accumulate));
         for (std::size_t i = 0; i < p.count; ++i) whole[p.info->whole_index(p.first + i, t)] = slice[i];
       }
     return whole;

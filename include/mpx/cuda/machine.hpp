@@ -1,0 +1,99 @@
+/// @file
+/// The CUDA device that executes a model's operations: each one starts kernels in its thread's queue and returns.
+#pragma once
+
+#include <cstddef>
+
+#include <mpx/backend/operations.hpp>
+#include <mpx/core/device.hpp>
+#include <mpx/core/dtype.hpp>
+#include <mpx/cuda/check.hpp>
+#include <mpx/cuda/gemm.hpp>
+#include <mpx/cuda/launch.hpp>
+#include <mpx/cuda/memory.hpp>
+#include <mpx/cuda/operations.hpp>
+#include <mpx/cuda/results.hpp>
+
+namespace mpx::on_cuda {
+
+/// One GPU. Tensors are in its memory; numbers that the host reads (losses, sums of squares, logits) are where they belong
+/// when finish() returns.
+/// Errors  throws mpx::error when CUDA fails, which may be noticed by a later call
+class gpu {
+ public:
+  explicit gpu(int ordinal = 0) : ordinal_(ordinal) { use(); }
+
+  /// The calling thread works on this GPU from now on.
+  void use() { use_device(ordinal_); }
+
+  /// `from`, the host's, may be used again when it returns.
+  void upload(void* to, void const* from, std::size_t bytes) {
+    if (bytes != 0) check(cudaMemcpyAsync(to, from, bytes, cudaMemcpyHostToDevice, queue()), "take what the host has");
+  }
+  /// `to`, the host's, is written when it returns.
+  void download(void* to, void const* from, std::size_t bytes) {
+    if (bytes != 0) check(cudaMemcpyAsync(to, from, bytes, cudaMemcpyDeviceToHost, queue()), "give what the host asks for");
+    wait_for_queue();
+  }
+  void zero(void* to, std::size_t bytes) {
+    if (bytes != 0) check(cudaMemsetAsync(to, 0, bytes, queue()), "clear memory");
+  }
+  void copy(void* to, void const* from, std::size_t bytes) {
+    if (bytes != 0) check(cudaMemcpyAsync(to, from, bytes, cudaMemcpyDefault, queue()), "copy");
+  }
+  /// Everything that this thread has asked for is done.
+  void finish() {
+    wait_for_queue();
+    results_.hand_out();
+  }
+
+ protected:
+  template <class Body>
+  void run(Body const& body) {
+    launch(body);
+  }
+  float* scratch(std::size_t floats) {
+    if (floats * sizeof(float) > scratch_.size()) {
+      wait_for_queue();  // the last operation may still read the old one
+      scratch_ = memory(floats * sizeof(float), ordinal_);
+    }
+    return reinterpret_cast<float*>(scratch_.data());
+  }
+  float* written_to(float* to) { return results_.written_to(to); }
+  float* added_to(float* to) { return results_.added_to(to); }
+  float* rows_written_to(float* to, std::size_t stride, std::size_t rows, std::size_t width) {
+    return results_.rows_written_to(to, stride, rows, width);
+  }
+  [[nodiscard]] std::size_t scratch_bytes() const noexcept { return scratch_.size(); }
+  [[nodiscard]] int ordinal() const noexcept { return ordinal_; }
+
+ private:
+  int ordinal_;
+  memory scratch_;
+  results results_;
+};
+
+/// All operations of a layer, on one GPU.
+/// Types   T in {float, bf16, f16}
+class machine : public operations<gpu> {
+ public:
+  static constexpr device_kind kind = device_kind::cuda;
+
+  explicit machine(int ordinal = 0) : operations(ordinal), multiply_(ordinal) {}
+
+  /// c[m,n] = (accumulate ? c : 0) + op(a)[m,k] op(b)[k,n] + (bias ? bias[n] : 0), summed in f32, rounded once.
+  /// Shapes  a: [m,k], or [k,m] when transposed; b: [k,n], or [n,k] when transposed; a bias only without accumulate
+  template <class T, class U>
+  void gemm(gemm_shape const& s, T const* a, T const* b, U* c, T const* bias) {
+    multiply_(s, a, b, c, bias);
+  }
+
+  /// What cublasLt and sums over blocks take beside the plan's memory. It grows at the first use of a shape.
+  /// Units   bytes
+  [[nodiscard]] std::size_t workspace_bytes() const noexcept { return multiply_.workspace_bytes() + scratch_bytes(); }
+
+ private:
+  on_cuda::gemm multiply_;
+};
+
+}  // namespace mpx::on_cuda

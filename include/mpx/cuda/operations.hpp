@@ -1,0 +1,208 @@
+/// @file
+/// The operations of a CUDA device, as bodies that it runs one after the other.
+#pragma once
+
+#include <array>
+#include <concepts>
+#include <cstddef>
+#include <cstdint>
+#include <string>
+#include <type_traits>
+
+#include <mpx/backend/operations.hpp>
+#include <mpx/core/dtype.hpp>
+#include <mpx/core/error.hpp>
+#include <mpx/core/extent.hpp>
+#include <mpx/cuda/attention.hpp>
+#include <mpx/cuda/block.hpp>
+#include <mpx/cuda/elements.hpp>
+#include <mpx/cuda/rows.hpp>
+
+namespace mpx::on_cuda {
+
+/// All operations of a layer but products. `Device` runs bodies: a GPU, or threads of the processor in tests. It offers
+///   run(body), zero(to, bytes), copy(to, from, bytes)
+///   scratch(floats)                                 memory for what blocks hand to each other within one operation
+///   written_to(to), added_to(to)                    where a body writes what the host's number *to becomes, or what is added
+///   rows_written_to(to, stride, rows, width)        the same for rows of numbers
+/// Types   T in {float, bf16, f16}; A = accumulator_t<T>
+/// Errors  throws mpx::error when a head is wider than most_head_width
+template <class Device>
+class operations : public Device {
+ public:
+  using Device::Device;
+  template <class T> using A = accumulator_t<T>;
+
+  // --- attention -------------------------------------------------------------------------------------------------------
+  template <class T>
+  void attention_forward(attention_shape const& s, T* o, A<T>* lse, T const* q, T const* k, T const* v,
+                         std::int32_t const* lengths, score_bias<std::type_identity_t<T>> const& bias = {}) {
+    check_head_width(s);
+    this->run(on_cuda::attention_forward<T>{s, o, lse, q, k, v, lengths, bias});
+  }
+  /// The scratch that the host adds dq up in is not needed.
+  template <class T>
+  void attention_backward(attention_shape const& s, T* dq, T* dk, T* dv, A<T>*, A<T>* delta, T const* d_o, T const* o,
+                          A<T> const* lse, T const* q, T const* k, T const* v, std::int32_t const* lengths,
+                          score_bias<std::type_identity_t<T>> const& bias = {}, A<T>* d_bias = nullptr) {
+    check_head_width(s);
+    this->run(attention_delta<T>{delta, d_o, o, s.sequences * s.query_tokens * s.heads, s.head_width});
+    attention_gradient_operands<T> const of{s, d_o, q, k, v, lse, delta, lengths, bias};
+    this->run(attention_key_gradients<T>{of, dk, dv});
+    std::size_t const tiles = attention_query_gradients<T>::tiles(s), buckets = bias.buckets.count();
+    bool const with_bias = bias.weight != nullptr && d_bias != nullptr;
+    float* const shares = with_bias ? this->scratch(s.sequences * s.heads * tiles * buckets) : nullptr;
+    this->run(attention_query_gradients<T>{of, dq, shares});
+    if (with_bias) this->run(attention_bias_gradient{d_bias, shares, s.sequences, s.heads, tiles, buckets});
+  }
+
+  // --- norms -----------------------------------------------------------------------------------------------------------
+  template <class T>
+  void layer_norm_forward(T* y, A<T>* mean, A<T>* rstd, T const* x, T const* weight, T const* bias, std::size_t rows,
+                          std::size_t width) {
+    this->run(on_cuda::layer_norm_forward<T>{y, mean, rstd, x, weight, bias, rows, width});
+  }
+  template <class T>
+  void layer_norm_backward(T* dx, A<T>* dweight, A<T>* dbias, T const* dy, T const* x, A<T> const* mean,
+                           A<T> const* rstd, T const* weight, std::size_t rows, std::size_t width) {
+    row_chunks const chunks{rows, width};
+    float *const weights = this->scratch(2 * chunks.elements()), *const biases = weights + chunks.elements();
+    this->run(layer_norm_parameter_gradients<T>{weights, biases, dy, x, mean, rstd, chunks});
+    this->run(add_rows<float>{dweight, weights, chunks.count(), width});
+    this->run(add_rows<float>{dbias, biases, chunks.count(), width});
+    this->run(layer_norm_input_gradient<T>{dx, dy, x, mean, rstd, weight, rows, width});
+  }
+  template <class T>
+  void rms_norm_forward(T* y, A<T>* rstd, T const* x, T const* weight, std::size_t rows, std::size_t width) {
+    this->run(on_cuda::rms_norm_forward<T>{y, rstd, x, weight, rows, width});
+  }
+  template <class T>
+  void rms_norm_backward(T* dx, A<T>* dweight, T const* dy, T const* x, A<T> const* rstd, T const* weight,
+                         std::size_t rows, std::size_t width) {
+    row_chunks const chunks{rows, width};
+    float* const weights = this->scratch(chunks.elements());
+    this->run(rms_norm_parameter_gradients<T>{weights, dy, x, rstd, chunks});
+    this->run(add_rows<float>{dweight, weights, chunks.count(), width});
+    this->run(rms_norm_input_gradient<T>{dx, dy, x, rstd, weight, rows, width});
+  }
+
+  // --- tables ----------------------------------------------------------------------------------------------------------
+  template <class T>
+  void embedding_forward(T* y, T const* table, std::int32_t const* ids, std::size_t rows, std::size_t width,
+                         A<T> factor, id_slice mine) {
+    this->run(on_cuda::embedding_forward<T>{y, table, ids, rows, width, factor, mine});
+  }
+  template <class T>
+  void embedding_backward(A<T>* dtable, T const* dy, std::int32_t const* ids, std::size_t rows, std::size_t width,
+                          A<T> factor, id_slice mine) {
+    if (rows > 0) this->run(on_cuda::embedding_backward<T>{dtable, dy, ids, rows, width, factor, mine});
+  }
+  template <class T>
+  void positions_forward(T* y, T const* x, T const* table, std::size_t sequences, std::size_t tokens, std::size_t width) {
+    this->run(on_cuda::positions_forward<T>{y, x, table, sequences, tokens * width});
+  }
+  template <class T>
+  void positions_backward(A<T>* dtable, T const* dy, std::size_t sequences, std::size_t tokens, std::size_t width) {
+    this->run(add_rows<T>{dtable, dy, sequences, tokens * width});
+  }
+  template <class T>
+  void sinusoidal_table(T* table, std::size_t context, std::size_t width) {
+    this->run(on_cuda::sinusoidal_table<T>{table, context, width});
+  }
+
+  // --- element by element ----------------------------------------------------------------------------------------------
+  template <class T> void cast(T* to, A<T> const* from, std::size_t n) { this->run(on_cuda::cast<T>{to, from, n}); }
+  template <class T> void widen(float* to, T const* from, std::size_t n) { this->run(on_cuda::widen<T>{to, from, n}); }
+  void fill_ids(std::int32_t* to, std::int32_t id, std::size_t n) { this->run(on_cuda::fill_ids{to, id, n}); }
+  template <class T> void add(T* y, T const* x, std::size_t n) { this->run(on_cuda::add<T>{y, x, n}); }
+  template <class T> void add_bias(T* x, T const* bias, std::size_t rows, std::size_t width) {
+    positions_forward(x, x, bias, rows, 1, width);
+  }
+  template <class T> void scale(T* y, T const* x, A<T> factor, std::size_t n) {
+    this->run(on_cuda::scale<T>{y, x, factor, n});
+  }
+  template <class Function, class T> void activation_forward(T* y, T const* x, std::size_t n) {
+    this->run(on_cuda::activation_forward<Function, T>{y, x, n});
+  }
+  template <class Function, class T> void activation_backward(T* dx, T const* dy, T const* x, std::size_t n) {
+    this->run(on_cuda::activation_backward<Function, T>{dx, dy, x, n});
+  }
+  template <class Function, class T> void gated_forward(T* y, T const* x, std::size_t rows, std::size_t width) {
+    this->run(on_cuda::gated_forward<Function, T>{y, x, rows, width});
+  }
+  template <class Function, class T>
+  void gated_backward(T* dx, T const* dy, T const* x, std::size_t rows, std::size_t width) {
+    this->run(on_cuda::gated_backward<Function, T>{dx, dy, x, rows, width});
+  }
+  template <class T> void rotary(rotary_shape const& s, T* x) { this->run(on_cuda::rotary<T>{s, x}); }
+  template <class T>
+  void dropout(T* y, T const* x, dropout_draw draw, std::size_t sequences, std::size_t tokens, std::size_t width) {
+    if (draw.rate != 0.0f) this->run(on_cuda::dropout<T>{y, x, draw, sequences, tokens, width});
+    else if (y != x) this->copy(y, x, sequences * tokens * width * sizeof(T));
+  }
+
+  // --- sums ------------------------------------------------------------------------------------------------------------
+  template <class T> void column_sum(A<T>* sum, T const* x, std::size_t rows, std::size_t width) {
+    row_chunks const chunks{rows, width};
+    float* const sums = this->scratch(chunks.elements());
+    this->run(chunk_column_sums<T>{sums, x, chunks});
+    this->run(add_rows<float>{sum, sums, chunks.count(), width});
+  }
+  /// *loss, a number of the host's, is the sum of the rows' when finish() returns.
+  template <class T>
+  void cross_entropy(A<T>* loss, T* logits, std::int32_t const* targets, std::size_t rows, std::size_t vocabulary,
+                     A<T> smoothing, A<T> gradient_scale, bool with_gradient) {
+    float* const losses = this->scratch(rows);
+    this->run(on_cuda::cross_entropy<T>{losses, logits, targets, rows, vocabulary, smoothing, gradient_scale, with_gradient});
+    this->run(total_of{this->written_to(loss), losses, rows});
+  }
+  template <class T> void row_maxima(A<T>* high, T const* x, std::size_t rows, std::size_t width) {
+    this->run(on_cuda::row_maxima<T>{high, x, rows, width});
+  }
+  template <class T>
+  void cross_entropy_sums(A<T>* sums, T const* logits, A<T> const* high, std::int32_t const* targets, std::size_t rows,
+                          id_slice mine, bool with_all) {
+    this->run(on_cuda::cross_entropy_sums<T>{sums, logits, high, targets, rows, mine, with_all});
+  }
+  /// *loss as in cross_entropy.
+  template <class T>
+  void cross_entropy_slice(A<T>* loss, T* logits, A<T> const* high, A<T> const* sums, std::int32_t const* targets,
+                           std::size_t rows, std::size_t vocabulary, id_slice mine, A<T> smoothing, A<T> gradient_scale,
+                           bool with_gradient) {
+    float* const losses = this->scratch(rows);
+    this->run(on_cuda::cross_entropy_slice<T>{losses, logits, high, sums, targets, rows, vocabulary, mine, smoothing,
+                                           gradient_scale, with_gradient});
+    this->run(total_of{this->written_to(loss), losses, rows});
+  }
+  /// *sum, a number of the host's, grows by the squares when finish() returns.
+  void add_squares(float* sum, float const* x, std::size_t n) {
+    float* const squares = this->scratch(runs_of(n, chunk_squares::length));
+    this->run(chunk_squares{squares, x, n});
+    this->run(total_of{this->added_to(sum), squares, runs_of(n, chunk_squares::length)});
+  }
+  /// The last row of each sequence, in the host's memory when finish() returns.
+  /// Shapes  to: [sequences] rows of `stride` elements, x: [sequences, tokens, width], lengths: [sequences]
+  template <class T>
+  void last_rows(float* to, std::size_t stride, T const* x, std::int32_t const* lengths, std::size_t sequences,
+                 std::size_t tokens, std::size_t width) {
+    if (sequences == 0) return;
+    float* const from = this->rows_written_to(to, stride, sequences, width);
+    this->run(on_cuda::last_rows<T>{from, x, lengths, sequences, tokens, width});
+  }
+
+  // --- the optimizer ---------------------------------------------------------------------------------------------------
+  template <class Optimizer, class Constants, class T, class Sum, std::size_t States, std::invocable<Sum> Bound>
+  void update(Constants const& constants, Sum* master, T* weights, Sum const* gradient, std::array<Sum*, States> state,
+              std::size_t n, std::type_identity_t<Sum> factor, Bound bound) {
+    this->run(on_cuda::update<Optimizer, T, Bound>{constants, master, weights, gradient, state, n, factor, bound});
+  }
+
+ private:
+  static void check_head_width(attention_shape const& s) {
+    if (s.head_width > most_head_width)
+      throw error({.what = "head too wide", .where = "attention on a cuda device",
+                   .expected = "at most " + std::to_string(most_head_width), .got = std::to_string(s.head_width)});
+  }
+};
+
+}  // namespace mpx::on_cuda

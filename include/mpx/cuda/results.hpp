@@ -1,0 +1,92 @@
+/// @file
+/// Numbers that kernels write and the host reads.
+#pragma once
+
+#include <cstddef>
+#include <utility>
+#include <vector>
+
+#include <mpx/cuda/check.hpp>
+
+namespace mpx::on_cuda {
+
+/// Kernels write into memory of the host that does not move; when they are done, the numbers are handed out to where they
+/// were asked for, in the order of asking. So a step waits for the GPU once, not once for each number.
+class results {
+ public:
+  results() = default;
+  results(results&& other) noexcept
+      : blocks_(std::exchange(other.blocks_, {})), asked_(std::exchange(other.asked_, {})), used_(std::exchange(other.used_, 0)) {}
+  results& operator=(results&&) = delete;
+  ~results() {
+    for (auto const& one : blocks_) cudaFreeHost(one.begin);
+  }
+
+  /// Where a kernel writes what *to becomes.
+  [[nodiscard]] float* written_to(float* to) { return rows_written_to(to, 1, 1, 1); }
+  /// Where a kernel writes what is added to *to.
+  [[nodiscard]] float* added_to(float* to) {
+    float* const from = written_to(to);
+    asked_.back().added = true;
+    return from;
+  }
+  /// Where a kernel writes [rows, width], which become rows of `stride` elements.
+  [[nodiscard]] float* rows_written_to(float* to, std::size_t stride, std::size_t rows, std::size_t width) {
+    float* const from = taken(rows * width);
+    asked_.push_back({from, to, stride, rows, width, false});
+    return from;
+  }
+
+  /// Only when the kernels are done.
+  void hand_out() {
+    for (auto const& one : asked_)
+      for (std::size_t r = 0; r < one.rows; ++r)
+        for (std::size_t c = 0; c < one.width; ++c) {
+          float& to = one.to[r * one.stride + c];
+          float const from = one.from[r * one.width + c];
+          to = one.added ? to + from : from;
+        }
+    asked_.clear();
+    used_ = 0;
+    if (blocks_.size() < 2) return;
+    std::size_t all = 0;  // as much as was asked for, in one block from now on
+    for (auto const& one : blocks_) {
+      all += one.size;
+      cudaFreeHost(one.begin);
+    }
+    blocks_.clear();
+    grow(all);
+  }
+
+ private:
+  struct block {
+    float* begin;
+    std::size_t size;
+  };
+  struct asked {
+    float const* from;
+    float* to;
+    std::size_t stride, rows, width;
+    bool added;
+  };
+
+  float* taken(std::size_t n) {
+    if (blocks_.empty() || used_ + n > blocks_.back().size) {
+      grow(n > 4096 ? n : 4096);
+      used_ = 0;
+    }
+    used_ += n;
+    return blocks_.back().begin + used_ - n;
+  }
+  void grow(std::size_t n) {
+    void* begin = nullptr;
+    check(cudaHostAlloc(&begin, n * sizeof(float), cudaHostAllocPortable), "take memory for results");
+    blocks_.push_back({static_cast<float*>(begin), n});
+  }
+
+  std::vector<block> blocks_;
+  std::vector<asked> asked_;
+  std::size_t used_ = 0;  ///< of the last block
+};
+
+}  // namespace mpx::on_cuda

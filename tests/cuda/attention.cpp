@@ -1,0 +1,33 @@
+// Attention's bodies under emulated blocks: tokens around a tile, heads of each tile size.
+#include "cuda/emulation_backend.hpp"
+#include "laws/machine.hpp"
+
+using test::emulated_backend;
+
+TEST_CASE("attention's bodies give what the host gives", "[cuda][attention]") {
+  auto const agree = [](laws::attention_case const& z) { laws::attention_agrees<emulated_backend, float>(z); };
+  agree({1, 1, 1, 1, 2});
+  agree({2, 2, 5, 7, 6});
+  agree({1, 2, 33, 31, 16});
+  agree({1, 1, 32, 65, 64});
+  agree({1, 1, 17, 33, 66});   // tiles of 16
+  agree({1, 1, 9, 17, 130});   // tiles of 8
+}
+
+TEST_CASE("attention's bodies mask keys behind their query, and beyond a sequence's length", "[cuda][attention]") {
+  auto const agree = [](laws::attention_case const& z) { laws::attention_agrees<emulated_backend, float>(z); };
+  agree({2, 1, 40, 40, 8, true});
+  agree({3, 2, 7, 5, 8, false, true});  // one sequence without any key
+  agree({2, 1, 35, 70, 8, true, true});
+}
+
+TEST_CASE("attention's bodies add a bias by distance, and sum its gradient", "[cuda][attention]") {
+  auto const agree = [](laws::attention_case const& z) { laws::attention_agrees<emulated_backend, float>(z); };
+  agree({2, 2, 35, 35, 8, true, false, 8, 20});
+  agree({2, 2, 9, 40, 8, false, true, 8, 20});
+}
+
+TEMPLATE_TEST_CASE("attention's bodies give what the host gives in 16 bits", "[cuda][attention]", mpx::bf16, mpx::f16) {
+  laws::attention_agrees<emulated_backend, TestType>({2, 1, 34, 34, 16, true, true});
+  laws::attention_agrees<emulated_backend, TestType>({1, 2, 10, 33, 8, false, false, 8, 20});
+}
