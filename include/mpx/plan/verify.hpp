@@ -28,6 +28,8 @@ template <spread OverTensor> struct wanted_spread {};
 template <spread OverTensor> struct produced_spread {};
 template <std::size_t N> struct given_microbatches {};
 template <std::size_t N> struct needed_microbatches {};
+template <std::size_t N> struct stages_placed {};
+template <std::size_t N> struct chunks_dealt {};  ///< to each device
 template <int Stage> struct at_stage {};
 template <int Microbatch> struct at_microbatch {};
 template <schedule_fault Fault> struct fault {};
@@ -293,6 +295,37 @@ struct devices_have_layers {
 };
 
 // --- schedule --------------------------------------------------------------------------------------------------------
+template <class Stages, class Devices, class Chunks>
+struct stages_are_dealt {
+  static_assert(!sizeof(Stages),
+                "mpx::recipe requires its placement to lay the stages over the devices as its pipeline schedule deals "
+                "its chunks");
+};
+/// As many stages as chunks, V for each device, and two of them on one device where the schedule wants them on one.
+template <class Model, class Recipe>
+struct chunks_fit {
+  using schedule = typename Recipe::schedule;
+  static constexpr auto& where = placement_v<Model, Recipe>;
+  static constexpr std::size_t S = count_stages(where), D = count_devices(where), V = chunks_of<schedule>;
+  static constexpr bool holds = [] {
+    if constexpr (deals_chunks<schedule>) {
+      if (S != D * V) return false;
+      auto const bounds = stage_bounds<S>(where);
+      std::array<std::size_t, D> dealt{};
+      for (std::size_t s = 0; s < S; ++s) {
+        int const to = schedule::device_of(static_cast<int>(s), static_cast<int>(D));
+        if (to < 0 || to >= static_cast<int>(D) || ++dealt[static_cast<std::size_t>(to)] > V) return false;
+        for (std::size_t other = 0; other < s; ++other)
+          if ((where[bounds[other]] == where[bounds[s]]) !=
+              (schedule::device_of(static_cast<int>(other), static_cast<int>(D)) == to))
+            return false;
+      }
+    }
+    return true;
+  }();
+  using verdict = stages_are_dealt<stages_placed<S>, devices_placed<D>, chunks_dealt<V>>;
+};
+
 template <class Given, class Needed>
 struct enough_microbatches {
   static_assert(!sizeof(Given),
@@ -320,11 +353,11 @@ struct gradients_fold {
   static constexpr std::size_t given = schedule::microbatches;
   static constexpr bool power = (given & (given - 1)) == 0;
   static constexpr bool in_order = [] {
-    int const stages = static_cast<int>(count_stages(placement_v<Model, Recipe>));
-    for (int s = 0; Recipe::gradient_sum::sums_in_a_tree && s < stages; ++s) {
-      int next = 0;
-      for (task const& t : schedule::tasks(s, stages))
-        if (t.kind == work::backward && t.microbatch != next++) return false;
+    int const lists = static_cast<int>(list_count<schedule>(count_stages(placement_v<Model, Recipe>)));
+    for (int l = 0; Recipe::gradient_sum::sums_in_a_tree && l < lists; ++l) {
+      std::array<int, chunks_of<schedule>> next{};
+      for (task const& t : schedule::tasks(l, lists))
+        if (t.kind == work::backward && t.microbatch != next[static_cast<std::size_t>(t.chunk)]++) return false;
     }
     return true;
   }();
@@ -432,7 +465,7 @@ using fault_of =
                                   rules_are_known<Model, Recipe>, rules_do_not_overlap<Model, Recipe>,
                                   layers_are_placed<Model, Recipe>, devices_have_layers<Model, Recipe>,
                                   mesh_has_the_devices<Model, Recipe>, ranks_share_evenly<Model, Recipe>,
-                                  microbatches_suffice<Model, Recipe>, schedule_ends<Model, Recipe>,
+                                  chunks_fit<Model, Recipe>, microbatches_suffice<Model, Recipe>, schedule_ends<Model, Recipe>,
                                   gradients_fold<Model, Recipe>>())::type;
 
 /// Gives the verdict on the first fault, and no other error.
