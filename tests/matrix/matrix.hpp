@@ -68,6 +68,7 @@ using matrix_recipe =
 
 using gpipe_4 = mpx::gpipe<mpx::microbatches<4>>;
 using one_f_one_b_4 = mpx::one_f_one_b<mpx::microbatches<4>>;
+using interleaved_4 = mpx::interleaved<mpx::microbatches<4>, mpx::chunks<2>>;
 using none = std::vector<std::string>;
 
 template <class Model, class Recipe>
@@ -96,6 +97,8 @@ void on_1_to_4_devices() {
   on_devices<Model, Precision, 2>();
   on_devices<Model, Precision, 3>();
   on_devices<Model, Precision, 4>();
+  runs_as_planned<Model, matrix_recipe<Precision, mpx::place_evenly<2>, interleaved_4, mpx::keep_activations>>(
+      "2 devices, interleaved");
 }
 
 /// Each layer on a device of its own: what a device's products add up to is the layer's FLOPs.

@@ -183,6 +183,71 @@ TEST_CASE("gpipe and 1F1B run every forward once and then its backward, to the e
   check_both<8, 8>();
 }
 
+namespace {
+
+/// Stages dealt to P devices, V to each; a forward takes 1, a backward 2. Run, not compiled: the lists are long.
+template <std::size_t P, std::size_t M, std::size_t V>
+void check_interleaved() {
+  INFO("devices " << P << ", microbatches " << M << ", chunks " << V);
+  using schedule = mpx::interleaved<mpx::microbatches<M>, mpx::chunks<V>>;
+  std::array<std::size_t, P * V> device{};
+  std::array<double, P * V> one{}, two{};
+  for (std::size_t s = 0; s < P * V; ++s) {
+    device[s] = s % P;
+    one[s] = 1;
+    two[s] = 2;
+  }
+  auto const lists = mpx::make_actions<schedule, P>(device, mpx::channel_depth, one, two);
+  REQUIRE(lists.fault == schedule_fault::none);
+  CHECK(complete(lists, M));
+  CHECK(runs_to_its_end(lists, mpx::channel_depth));
+  // A device is busy for 3 M V; what it idles is what 1F1B idles over stages V times as long, 3 V (P - 1), divided by V.
+  CHECK(lists.makespan == 3.0 * (V * M + P - 1));
+  CHECK(lists.idle_share == Approx((P - 1.0) / (V * M + P - 1.0)));
+  for (std::size_t d = 0; d < P; ++d) {
+    std::size_t in_flight = 0, most = 0;
+    for (std::size_t i = lists.begin[d]; i < lists.begin[d + 1]; ++i) {
+      CHECK(static_cast<std::size_t>(lists.actions[i].stage) % P == d);
+      in_flight += lists.actions[i].kind == action_kind::forward;
+      in_flight -= lists.actions[i].kind == action_kind::backward;
+      most = std::max(most, in_flight);
+    }
+    CHECK(most == std::min(V * M, 2 * (P - d - 1) + (V - 1) * P + 1));
+  }
+}
+
+}  // namespace
+
+TEST_CASE("interleaved stages idle for 1 / V of the time that 1F1B does, with channels as they are", "[plan][actions]") {
+  check_interleaved<1, 3, 2>();
+  check_interleaved<2, 2, 2>();
+  check_interleaved<2, 4, 1>();
+  check_interleaved<2, 4, 3>();
+  check_interleaved<4, 4, 2>();
+  check_interleaved<4, 8, 2>();
+  check_interleaved<4, 16, 4>();
+  check_interleaved<8, 16, 2>();
+  check_interleaved<8, 32, 3>();
+  check_interleaved<8, 64, 2>();
+  check_interleaved<16, 64, 2>();
+  check_interleaved<16, 64, 4>();
+}
+
+TEST_CASE("a fault names the stage of its chunk", "[plan][actions]") {
+  struct twice_on_the_third_stage : mpx::interleaved<mpx::microbatches<2>, mpx::chunks<2>> {
+    static constexpr std::array<mpx::task, 8> tasks(int device, int devices) {
+      auto list = mpx::interleaved<mpx::microbatches<2>, mpx::chunks<2>>::tasks(device, devices);
+      if (device == 0) list[3] = list[2];
+      return list;
+    }
+  };
+  std::array<double, 4> const cost{1, 1, 1, 1};
+  auto const lists = mpx::make_actions<twice_on_the_third_stage, 2>(std::array<std::size_t, 4>{0, 1, 0, 1}, 2, cost, cost);
+  CHECK(lists.fault == schedule_fault::repeated);
+  CHECK(lists.fault_stage == 2);
+  CHECK(lists.fault_microbatch == 0);
+}
+
 TEST_CASE("1F1B with fewer microbatches than stages keeps no more than there are", "[plan][actions]") {
   auto const& lists = eager<4, 2>;
   CHECK(complete(lists, 2));
@@ -202,7 +267,7 @@ TEST_CASE("channels of depth 1 are enough, and none is no channel", "[plan][acti
 TEST_CASE("a list without one of its actions does not come to its end", "[plan][actions]") {
   std::array<double, 3> const cost{1, 1, 1};
   std::array<std::size_t, 3> const device{0, 1, 2};
-  auto const whole = mpx::make_stage_lists<mpx::one_f_one_b<mpx::microbatches<3>>, 3>();
+  auto const whole = mpx::make_lists<mpx::one_f_one_b<mpx::microbatches<3>>, 3>();
   CHECK(mpx::run_on_paper<3>(whole, device, mpx::channel_depth, cost, cost).fault == schedule_fault::none);
   for (std::size_t s = 0; s < 3; ++s)
     for (std::size_t i = 0; i < whole.sizes[s]; ++i) {

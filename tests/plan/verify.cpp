@@ -42,6 +42,13 @@ static_assert(mpx::detail::microbatches_suffice<model, run<12, mpx::place_evenly
 static_assert(!mpx::detail::microbatches_suffice<model, run<12, mpx::place_evenly<3>, mpx::one_f_one_b<mpx::microbatches<2>>>>::holds);
 static_assert(mpx::detail::schedule_ends<model, run<12, mpx::place_evenly<3>, mpx::one_f_one_b<mpx::microbatches<3>>>>::holds);
 
+using two_each = mpx::interleaved<mpx::microbatches<4>, mpx::chunks<2>>;
+static_assert(mpx::detail::chunks_fit<model, run<12, mpx::place_evenly<3>>>::holds);  // gpipe leaves it to the placement
+static_assert(mpx::detail::chunks_fit<model, run<12, two_each, mpx::place_evenly<2>>>::holds);
+static_assert(!mpx::detail::chunks_fit<model, run<12, two_each, mpx::place_evenly<3>>>::holds);  // five layers, six runs
+static_assert(!mpx::detail::chunks_fit<model, run<12, two_each>>::holds);                        // all on one device
+static_assert(mpx::detail::gradients_fold<model, run<12, two_each, mpx::place_evenly<2>, mpx::canonical_sum>>::holds);
+
 TEST_CASE("the first question without a yes is the one that is reported", "[plan][verify]") {
   using too_long = run<13>;
   CHECK(std::is_same_v<fault_of<model, run<12>>, no_fault>);

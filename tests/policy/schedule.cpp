@@ -24,7 +24,29 @@ struct too_short {
   static constexpr std::array<mpx::task, 2> tasks(int, int) { return {f(0), b(0)}; }
 };
 
+constexpr mpx::task f(int microbatch, int chunk) { return {mpx::work::forward, microbatch, chunk}; }
+constexpr mpx::task b(int microbatch, int chunk) { return {mpx::work::backward, microbatch, chunk}; }
+
+using dealt2 = mpx::interleaved<mpx::microbatches<2>, mpx::chunks<2>>;
+using eight_tasks = std::array<mpx::task, 8>;
+
+struct undealt {
+  static constexpr std::size_t microbatches = 1, chunks = 1;
+  static constexpr std::size_t fewest_microbatches(int) { return 1; }
+  static constexpr std::array<mpx::task, 2> tasks(int, int) { return {f(0), b(0)}; }
+};
+
 }  // namespace
+
+static_assert(mpx::pipeline_schedule<dealt2> && mpx::chunks_of<dealt2> == 2 && mpx::chunks_of<gpipe3> == 1);
+static_assert(!mpx::pipeline_schedule<undealt>);
+// Two devices, stages 0 1 0 1. The second device turns its later stage around at once.
+static_assert(dealt2::device_of(2, 2) == 0 && dealt2::device_of(3, 2) == 1);
+static_assert(dealt2::tasks(0, 2) == eight_tasks{f(0, 0), f(1, 0), f(0, 1), f(1, 1), b(0, 1), b(1, 1), b(0, 0), b(1, 0)});
+static_assert(dealt2::tasks(1, 2) == eight_tasks{f(0, 0), f(1, 0), f(0, 1), b(0, 1), f(1, 1), b(1, 1), b(0, 0), b(1, 0)});
+// Whole groups alone: as many microbatches as the devices, or a multiple.
+static_assert(dealt2::fewest_microbatches(4) == 2 && dealt2::fewest_microbatches(8) == 4);
+static_assert(mpx::interleaved<mpx::microbatches<20>, mpx::chunks<2>>::fewest_microbatches(16) == 24);
 
 static_assert(mpx::pipeline_schedule<gpipe3> && mpx::pipeline_schedule<eager3>);
 static_assert(!mpx::pipeline_schedule<without_minimum> && !mpx::pipeline_schedule<too_short>);

@@ -189,13 +189,20 @@ void compare_flops(difference_list& out, Plan const& plan, measured const& run) 
 }
 
 /// Time: the lists of actions come to their end, with as many microbatches in flight and as much idle time as planned,
-/// when each device works for as long as its products were counted to. For plans with one stage on each device.
+/// when each device works for as long as its products were counted to. Products are counted by device: where one has
+/// several stages, each works for as long as planned (what they add up to is compared with the count before).
 template <class Plan>
 void compare_schedule(difference_list& out, Plan const& plan, measured const& run) {
-  static_assert(Plan::stage_count == Plan::device_count);
+  constexpr bool one_each = Plan::stage_count == Plan::device_count;
   std::vector<double> forward, backward;
   for (std::size_t s = 0; s < Plan::stage_count; ++s) {
-    std::size_t const d = plan.stages[s].device_index;
+    auto const& stage = plan.stages[s];
+    if (!one_each) {
+      forward.push_back(stage.forward_flops);
+      backward.push_back(2 * stage.forward_flops + stage.recomputed_flops);
+      continue;
+    }
+    std::size_t const d = stage.device_index;
     forward.push_back(run.forward_flops[d] / static_cast<double>(plan.microbatches));
     backward.push_back((run.step_flops[d] - run.forward_flops[d]) / static_cast<double>(plan.microbatches));
   }

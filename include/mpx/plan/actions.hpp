@@ -45,64 +45,84 @@ struct action_lists {
 
 namespace detail {
 
-/// First fault of one stage's tasks: every forward and backward once, forward first.
-template <std::size_t Tasks>
-constexpr schedule_fault check_tasks(std::array<task, Tasks> const& tasks, int& microbatch) {
-  constexpr std::size_t M = Tasks / 2;
-  std::array<int, M> forwards{}, backwards{};
+/// First fault of one list of tasks: every forward and backward once on each of its chunks, forward first.
+template <std::size_t M, std::size_t Tasks>
+constexpr schedule_fault check_tasks(std::array<task, Tasks> const& tasks, task& faulty) {
+  constexpr std::size_t V = Tasks / (2 * M);
+  std::array<int, V * M> forwards{}, backwards{};
   for (task const& t : tasks) {
-    microbatch = t.microbatch;
+    faulty = t;
     if (t.microbatch < 0 || t.microbatch >= static_cast<int>(M)) return schedule_fault::repeated;
-    auto const m = static_cast<std::size_t>(t.microbatch);
+    if (t.chunk < 0 || t.chunk >= static_cast<int>(V)) return schedule_fault::repeated;
+    auto const m = static_cast<std::size_t>(t.chunk) * M + static_cast<std::size_t>(t.microbatch);
     if (t.kind == work::backward && forwards[m] == 0) return schedule_fault::backward_first;
     if (++(t.kind == work::forward ? forwards : backwards)[m] > 1) return schedule_fault::repeated;
   }
-  return schedule_fault::none;  // 2 M tasks, none twice: none is missing
+  return schedule_fault::none;  // 2 M tasks a chunk, none twice: none is missing
 }
 
 }  // namespace detail
 
-/// Each stage's own list: its tasks, with the sends and receives that they need. Plain arrays: compilers evaluate their
-/// subscripts several times as fast as std::array's.
-template <std::size_t Stages, std::size_t M>
-struct stage_lists {
-  action actions[Stages][6 * M]{};
-  std::size_t sizes[Stages]{};
+/// How many lists a schedule writes for so many stages: one for each stage, or one for each device.
+template <class Schedule>
+[[nodiscard]] constexpr std::size_t list_count(std::size_t stages) { return stages / chunks_of<Schedule>; }
+
+/// The stage that a chunk of a list is.
+template <class Schedule>
+[[nodiscard]] constexpr std::size_t stage_of_chunk(std::size_t list, int chunk, std::size_t lists) {
+  if constexpr (deals_chunks<Schedule>) {
+    std::size_t s = 0;
+    for (int c = 0;; ++s)
+      if (Schedule::device_of(static_cast<int>(s), static_cast<int>(lists)) == static_cast<int>(list) && c++ == chunk) return s;
+  } else {
+    return list;
+  }
+}
+
+/// The lists of a schedule: its tasks, with the sends and receives that they need. Each is of one stage, or of all
+/// stages of a device. Plain arrays: compilers evaluate their subscripts several times as fast as std::array's.
+template <std::size_t Lists, std::size_t Stages, std::size_t M>
+struct work_lists {
+  action actions[Lists][Stages / Lists * 6 * M]{};
+  std::size_t sizes[Lists]{};
   std::size_t slots[Stages]{};  ///< most microbatches in flight
   schedule_fault fault = schedule_fault::none;
   int fault_stage = 0;
   int fault_microbatch = 0;
 };
 
-/// Expands a schedule over stages.
+/// Expands a schedule over stages. One that deals chunks has as many stages as it deals.
 template <class Schedule, std::size_t Stages>
-[[nodiscard]] constexpr auto make_stage_lists() {
-  constexpr std::size_t M = Schedule::microbatches;
-  stage_lists<Stages, M> out;
-  for (std::size_t s = 0; s < Stages; ++s) {
-    int const stage = static_cast<int>(s);
-    auto const tasks = Schedule::tasks(stage, static_cast<int>(Stages));
-    int faulty = 0;
-    if (auto const fault = detail::check_tasks(tasks, faulty); fault != schedule_fault::none) {
+[[nodiscard]] constexpr auto make_lists() {
+  constexpr std::size_t M = Schedule::microbatches, L = list_count<Schedule>(Stages), V = Stages / L;
+  work_lists<L, Stages, M> out;
+  for (std::size_t l = 0; l < L; ++l) {
+    auto const tasks = Schedule::tasks(static_cast<int>(l), static_cast<int>(L));
+    std::array<std::size_t, V> stage_of{};
+    for (std::size_t c = 0; c < V; ++c) stage_of[c] = stage_of_chunk<Schedule>(l, static_cast<int>(c), L);
+    task faulty;
+    if (auto const fault = detail::check_tasks<M>(tasks, faulty); fault != schedule_fault::none) {
       out.fault = fault;
-      out.fault_stage = stage;
-      out.fault_microbatch = faulty;
+      auto const c = static_cast<std::size_t>(faulty.chunk);
+      out.fault_stage = static_cast<int>(stage_of[c < V ? c : 0]);
+      out.fault_microbatch = faulty.microbatch;
       return out;
     }
-    std::array<int, M> slot_of{};
-    std::array<bool, M> taken{};
+    std::array<std::array<int, M>, V> slot_of{};
+    std::array<std::array<bool, M>, V> taken{};
     for (task const& t : tasks) {
-      auto const m = static_cast<std::size_t>(t.microbatch);
+      auto const m = static_cast<std::size_t>(t.microbatch), c = static_cast<std::size_t>(t.chunk);
+      std::size_t const s = stage_of[c];
       bool const forward = t.kind == work::forward;
       if (forward) {  // the lowest free slot
         std::size_t free = 0;
-        while (taken[free]) ++free;
-        taken[free] = true;
-        slot_of[m] = static_cast<int>(free);
+        while (taken[c][free]) ++free;
+        taken[c][free] = true;
+        slot_of[c][m] = static_cast<int>(free);
         out.slots[s] = std::max(out.slots[s], free + 1);
       }
       auto const add = [&](action_kind kind) {
-        out.actions[s][out.sizes[s]++] = {kind, stage, t.microbatch, slot_of[m]};
+        out.actions[l][out.sizes[l]++] = {kind, static_cast<int>(s), t.microbatch, slot_of[c][m]};
       };
       if (forward) {
         if (s > 0) add(action_kind::receive_forward);
@@ -112,7 +132,7 @@ template <class Schedule, std::size_t Stages>
         if (s + 1 < Stages) add(action_kind::receive_backward);
         add(action_kind::backward);
         if (s > 0) add(action_kind::send_backward);
-        taken[static_cast<std::size_t>(slot_of[m])] = false;
+        taken[c][static_cast<std::size_t>(slot_of[c][m])] = false;
       }
     }
   }
@@ -120,10 +140,10 @@ template <class Schedule, std::size_t Stages>
 }
 
 /// Runs the lists of stages that stand on devices on paper, with channels of the given depth: proves that they end, and
-/// orders the stages of one device among each other. Sends and receives take no time there; forward and backward of
+/// orders the lists of one device among each other. Sends and receives take no time there; forward and backward of
 /// stage s take forward_cost[s] and backward_cost[s].
-template <std::size_t Devices, std::size_t Stages, std::size_t M>
-[[nodiscard]] constexpr auto run_on_paper(stage_lists<Stages, M> const& given,
+template <std::size_t Devices, std::size_t Lists, std::size_t Stages, std::size_t M>
+[[nodiscard]] constexpr auto run_on_paper(work_lists<Lists, Stages, M> const& given,
                                           std::array<std::size_t, Stages> const& device_of_stage, std::size_t depth,
                                           std::array<double, Stages> const& forward_cost,
                                           std::array<double, Stages> const& backward_cost) {
@@ -135,12 +155,13 @@ template <std::size_t Devices, std::size_t Stages, std::size_t M>
     out.fault_microbatch = given.fault_microbatch;
     return out;
   }
-  std::size_t const* const device_of = device_of_stage.data();
   auto const& lists = given.actions;
   auto const& sizes = given.sizes;
+  std::size_t device_of[Lists]{};
+  for (std::size_t l = 0; l < Lists; ++l) device_of[l] = device_of_stage[static_cast<std::size_t>(lists[l][0].stage)];
 
   constexpr std::size_t all = action_count(Stages, M);
-  std::size_t next[Stages]{}, done = 0;
+  std::size_t next[Lists]{}, done = 0;
   double clock[Devices]{}, busy[Devices]{};
   action order[all]{};  // of all devices together
   // Link s joins stages s and s + 1; direction 0 is forward. Times and microbatches of the k-th message.
@@ -151,15 +172,15 @@ template <std::size_t Devices, std::size_t Stages, std::size_t M>
   };
   link links[Stages]{};
 
-  // When a stage can begin its next action; never, as things stand, if it has none or its channel is full or empty.
+  // When a list can begin its next action; never, as things stand, if it has none or its channel is full or empty.
   constexpr double never = -1;
-  auto const earliest = [&](std::size_t s) {
-    if (next[s] == sizes[s]) return never;
-    action const& a = lists[s][next[s]];
-    double const free = clock[device_of[s]];
+  auto const earliest = [&](std::size_t list) {
+    if (next[list] == sizes[list]) return never;
+    action const& a = lists[list][next[list]];
+    double const free = clock[device_of[list]];
     if (a.kind == action_kind::forward || a.kind == action_kind::backward) return free;
     bool const to_next = a.kind == action_kind::send_forward || a.kind == action_kind::receive_backward;
-    link const& l = links[to_next ? s : s - 1];
+    link const& l = links[to_next ? a.stage : a.stage - 1];
     std::size_t const way = a.kind == action_kind::send_forward || a.kind == action_kind::receive_forward ? 0 : 1;
     if (a.kind == action_kind::send_forward || a.kind == action_kind::send_backward) {
       std::size_t const k = l.sends[way];
@@ -171,19 +192,19 @@ template <std::size_t Devices, std::size_t Stages, std::size_t M>
     if (l.sends[way] <= k || l.microbatch[way][k] != a.microbatch) return never;  // nothing there, or another one
     return std::max(free, l.sent[way][k]);
   };
-  double start[Stages]{};
-  for (std::size_t s = 0; s < Stages; ++s) start[s] = earliest(s);
+  double start[Lists]{};
+  for (std::size_t l = 0; l < Lists; ++l) start[l] = earliest(l);
 
   while (done < all) {
-    std::size_t best = Stages;
-    for (std::size_t s = 0; s < Stages; ++s)
-      if (start[s] != never && (best == Stages || start[s] < start[best])) best = s;
-    if (best == Stages) {
+    std::size_t best = Lists;
+    for (std::size_t l = 0; l < Lists; ++l)
+      if (start[l] != never && (best == Lists || start[l] < start[best])) best = l;
+    if (best == Lists) {
       out.fault = schedule_fault::deadlock;
-      for (std::size_t s = 0; s < Stages; ++s)
-        if (next[s] < sizes[s]) {
-          out.fault_stage = static_cast<int>(s);
-          out.fault_microbatch = lists[s][next[s]].microbatch;
+      for (std::size_t l = 0; l < Lists; ++l)
+        if (next[l] < sizes[l]) {
+          out.fault_stage = lists[l][next[l]].stage;
+          out.fault_microbatch = lists[l][next[l]].microbatch;
           break;
         }
       return out;
@@ -191,12 +212,14 @@ template <std::size_t Devices, std::size_t Stages, std::size_t M>
     action const a = lists[best][next[best]++];
     std::size_t const d = device_of[best];
     order[done++] = a;
-    double const cost = a.kind == action_kind::forward ? forward_cost[best] : a.kind == action_kind::backward ? backward_cost[best] : 0;
+    double const cost = a.kind == action_kind::forward    ? forward_cost[static_cast<std::size_t>(a.stage)]
+                        : a.kind == action_kind::backward ? backward_cost[static_cast<std::size_t>(a.stage)]
+                                                          : 0;
     clock[d] = start[best] + cost;
     busy[d] += cost;
     if (a.kind != action_kind::forward && a.kind != action_kind::backward) {
       bool const to_next = a.kind == action_kind::send_forward || a.kind == action_kind::receive_backward;
-      link& l = links[to_next ? best : best - 1];
+      link& l = links[to_next ? a.stage : a.stage - 1];
       std::size_t const way = a.kind == action_kind::send_forward || a.kind == action_kind::receive_forward ? 0 : 1;
       if (a.kind == action_kind::send_forward || a.kind == action_kind::send_backward) {
         l.microbatch[way][l.sends[way]] = a.microbatch;
@@ -205,9 +228,15 @@ template <std::size_t Devices, std::size_t Stages, std::size_t M>
         l.received[way][l.receives[way]++] = clock[d];
       }
     }
-    // Only its own device's clock and its own links have changed: nobody else needs to be asked again.
-    for (std::size_t s = 0; s < Stages; ++s)
-      if (device_of[s] == d || s + 1 == best || s == best + 1) start[s] = earliest(s);
+    // Only its own device's clock and its stage's links have changed: nobody else needs to be asked again.
+    for (std::size_t l = 0; l < Lists; ++l) {
+      if (next[l] == sizes[l]) {
+        start[l] = never;
+        continue;
+      }
+      int const apart = lists[l][next[l]].stage - a.stage;
+      if (device_of[l] == d || apart == 1 || apart == -1) start[l] = earliest(l);
+    }
   }
 
   // One list after the other.
@@ -216,7 +245,7 @@ template <std::size_t Devices, std::size_t Stages, std::size_t M>
   for (std::size_t d = 0; d < Devices; ++d) {
     out.begin[d] = n;
     for (action const& a : order)
-      if (device_of[a.stage] == d) out.actions[n++] = a;
+      if (device_of_stage[static_cast<std::size_t>(a.stage)] == d) out.actions[n++] = a;
     out.makespan = std::max(out.makespan, clock[d]);
     total_busy += busy[d];
   }
@@ -230,8 +259,7 @@ template <class Schedule, std::size_t Devices, std::size_t Stages>
 [[nodiscard]] constexpr auto make_actions(std::array<std::size_t, Stages> const& device_of_stage, std::size_t depth,
                                           std::array<double, Stages> const& forward_cost,
                                           std::array<double, Stages> const& backward_cost) {
-  return run_on_paper<Devices>(make_stage_lists<Schedule, Stages>(), device_of_stage, depth, forward_cost,
-                               backward_cost);
+  return run_on_paper<Devices>(make_lists<Schedule, Stages>(), device_of_stage, depth, forward_cost, backward_cost);
 }
 
 }  // namespace mpx

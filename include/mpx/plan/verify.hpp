@@ -14,6 +14,7 @@
 #include <mpx/plan/routes.hpp>
 #include <mpx/plan/tensor_ranks.hpp>
 #include <mpx/plan/ties.hpp>
+#include <mpx/plan/verify_schedule.hpp>
 
 namespace mpx {
 
@@ -26,11 +27,6 @@ template <std::size_t N> struct wanted_tokens {};
 template <std::size_t Width> struct produced_width {};  ///< 0: nobody writes it
 template <spread OverTensor> struct wanted_spread {};
 template <spread OverTensor> struct produced_spread {};
-template <std::size_t N> struct given_microbatches {};
-template <std::size_t N> struct needed_microbatches {};
-template <int Stage> struct at_stage {};
-template <int Microbatch> struct at_microbatch {};
-template <schedule_fault Fault> struct fault {};
 
 namespace detail {
 
@@ -292,91 +288,6 @@ struct devices_have_layers {
   using verdict = devices_work<devices_given<asked>, layers_given<layers_v<Model, Recipe>.size()>>;
 };
 
-// --- schedule --------------------------------------------------------------------------------------------------------
-template <class Given, class Needed>
-struct enough_microbatches {
-  static_assert(!sizeof(Given),
-                "mpx::recipe requires its pipeline schedule to have at least the microbatches that it needs for its "
-                "stages");
-};
-template <class Model, class Recipe>
-struct microbatches_suffice {
-  using schedule = typename Recipe::schedule;
-  static constexpr std::size_t given = schedule::microbatches;
-  static constexpr std::size_t needed =
-      schedule::fewest_microbatches(static_cast<int>(count_stages(placement_v<Model, Recipe>)));
-  static constexpr bool holds = given >= needed;
-  using verdict = enough_microbatches<given_microbatches<given>, needed_microbatches<needed>>;
-};
-
-template <class Given, bool PowerOfTwo>
-struct sums_in_pairs {
-  static_assert(PowerOfTwo, "mpx::canonical_sum requires a number of microbatches that is a power of two");
-  static_assert(!PowerOfTwo, "mpx::canonical_sum requires its schedule to run backwards in the order of the microbatches");
-};
-template <class Model, class Recipe>
-struct gradients_fold {
-  using schedule = typename Recipe::schedule;
-  static constexpr std::size_t given = schedule::microbatches;
-  static constexpr bool power = (given & (given - 1)) == 0;
-  static constexpr bool in_order = [] {
-    int const stages = static_cast<int>(count_stages(placement_v<Model, Recipe>));
-    for (int s = 0; Recipe::gradient_sum::sums_in_a_tree && s < stages; ++s) {
-      int next = 0;
-      for (task const& t : schedule::tasks(s, stages))
-        if (t.kind == work::backward && t.microbatch != next++) return false;
-    }
-    return true;
-  }();
-  static constexpr bool holds = !Recipe::gradient_sum::sums_in_a_tree || (power && in_order);
-  using verdict = sums_in_pairs<given_microbatches<given>, power>;
-};
-
-template <class Given, bool Holds>
-struct slices_sum {
-  static_assert(Holds, "mpx::shard_gradients requires its recipe to sum gradients over the data ranks for each microbatch: "
-                       "mpx::sum_each_microbatch, or one microbatch");
-};
-/// A rank that keeps a slice of the gradients cannot first add up all of its own microbatches'.
-template <class Model, class Recipe>
-struct slices_suffice {
-  static constexpr std::size_t given = Recipe::schedule::microbatches;
-  static constexpr bool holds = !Recipe::divides_gradients || Recipe::sums_each_microbatch || given == 1;
-  using verdict = slices_sum<given_microbatches<given>, holds>;
-};
-
-template <class Fault, class Stage, class Microbatch, bool Deadlock>
-struct schedule_runs {
-  static_assert(Deadlock,
-                "mpx::pipeline_schedule requires each stage to run every forward once and then its backward once");
-  static_assert(!Deadlock,
-                "mpx::pipeline_schedule requires its stages to reach their end, but their sends and receives deadlock");
-};
-template <class Model, class Recipe>
-struct schedule_ends {
-  struct outcome {
-    schedule_fault fault;
-    int stage, microbatch;
-  };
-  static constexpr outcome run = [] {
-    constexpr auto& where = placement_v<Model, Recipe>;
-    constexpr std::size_t S = count_stages(where);
-    std::array<std::size_t, S> device_of_stage{};
-    std::array<double, S> cost{};
-    constexpr auto bounds = stage_bounds<S>(where);
-    for (std::size_t s = 0; s < S; ++s) {
-      cost[s] = 1;
-      while (device_of_stage[s] < s && where[bounds[device_of_stage[s]]] != where[bounds[s]]) ++device_of_stage[s];
-    }
-    // Devices are numbered by their first stage here: enough to tell whether the lists end.
-    auto const lists = make_actions<typename Recipe::schedule, S>(device_of_stage, channel_depth, cost, cost);
-    return outcome{lists.fault, lists.fault_stage, lists.fault_microbatch};
-  }();
-  static constexpr bool holds = run.fault == schedule_fault::none;
-  using verdict = schedule_runs<fault<run.fault>, at_stage<run.stage>, at_microbatch<run.microbatch>,
-                                run.fault == schedule_fault::deadlock>;
-};
-
 // --- tied parameters -------------------------------------------------------------------------------------------------
 template <class Layer, class Parameter, bool Unequal>
 struct tie_holds {
@@ -444,7 +355,8 @@ using fault_of =
                                   positions_are_known<Model, Recipe>, ties_hold<Model, Recipe>,
                                   rules_are_known<Model, Recipe>, rules_do_not_overlap<Model, Recipe>,
                                   layers_are_placed<Model, Recipe>, devices_have_layers<Model, Recipe>,
-                                  mesh_has_the_devices<Model, Recipe>, ranks_share_evenly<Model, Recipe>, loss_has_all_rows<Model, Recipe>,
+                                  mesh_has_the_devices<Model, Recipe>, ranks_share_evenly<Model, Recipe>,
+                                  loss_has_all_rows<Model, Recipe>, chunks_fit<Model, Recipe>,
                                   microbatches_suffice<Model, Recipe>, schedule_ends<Model, Recipe>,
                                   gradients_fold<Model, Recipe>, slices_suffice<Model, Recipe>>())::type;
 

@@ -9,6 +9,7 @@
 #include <mpx/core/extent.hpp>
 #include <mpx/policy/budget.hpp>
 #include <mpx/policy/clipping.hpp>
+#include <mpx/policy/deal.hpp>
 #include <mpx/policy/gradient_buckets.hpp>
 #include <mpx/policy/gradient_sum.hpp>
 #include <mpx/policy/loss_scaling.hpp>
@@ -118,7 +119,8 @@ consteval slot slot_of() {
 }
 
 template <placement_policy T> struct checked_placement {};
-template <pipeline_schedule T> struct checked_schedule {};
+template <schedule_of_stages T> struct checked_schedule {};
+template <schedule_of_chunks T> struct checked_dealing {};
 template <precision_policy T> struct checked_precision {};
 template <loss_scaling_policy T> struct checked_loss_scaling {};
 template <clipping_policy T> struct checked_clipping {};
@@ -142,6 +144,7 @@ template <class T> struct checked_policy<T, slot::buckets> {};
 template <class T> struct checked_policy<T, slot::sharding> {};
 template <class T> struct checked_policy<T, slot::placement> : checked_placement<T> {};
 template <class T> struct checked_policy<T, slot::schedule> : checked_schedule<T> {};
+template <deals_chunks T> struct checked_policy<T, slot::schedule> : checked_dealing<T> {};
 template <class T> struct checked_policy<T, slot::precision> : checked_precision<T> {};
 template <class T> struct checked_policy<T, slot::loss_scaling> : checked_loss_scaling<T> {};
 template <class T> struct checked_policy<T, slot::clipping> : checked_clipping<T> {};
@@ -234,9 +237,10 @@ template <class... Policies>
 struct recipe {
   using s = detail::slot;
   using mesh = typename detail::pick<s::mesh, mpx::mesh<>, Policies...>::type;
-  using placement = typename detail::pick<s::placement, typename detail::default_placement<mesh::mesh_pipeline>::type,
-                                          Policies...>::type;
   using schedule = typename detail::pick<s::schedule, gpipe<microbatches<1>>, Policies...>::type;
+  using placement = typename detail::dealt<
+      typename detail::pick<s::placement, typename detail::default_placement<mesh::mesh_pipeline>::type, Policies...>::type,
+      schedule>::type;
   using precision = typename detail::pick<s::precision, f32_only, Policies...>::type;
   using loss_scaling = typename detail::pick<s::loss_scaling, no_loss_scaling, Policies...>::type;
   using clipping = typename detail::pick<s::clipping, no_clipping, Policies...>::type;
