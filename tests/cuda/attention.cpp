@@ -31,3 +31,10 @@ TEMPLATE_TEST_CASE("attention's bodies give what the host gives in 16 bits", "[c
   laws::attention_agrees<emulated_backend, TestType>({2, 1, 34, 34, 16, true, true});
   laws::attention_agrees<emulated_backend, TestType>({1, 2, 10, 33, 8, false, false, 8, 20});
 }
+
+TEST_CASE("attention's bodies share heads of keys and values among heads of queries", "[cuda][attention]") {
+  auto const agree = [](laws::attention_case const& z) { laws::attention_agrees<emulated_backend, float>(z); };
+  agree({2, 4, 35, 35, 8, true, false, 0, 0, 2});
+  agree({2, 3, 9, 33, 16, false, true, 8, 20, 1});
+  agree({1, 6, 10, 12, 66, false, false, 0, 0, 3});
+}

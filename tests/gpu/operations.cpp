@@ -58,6 +58,10 @@ TEMPLATE_TEST_CASE("a GPU's attention gives what the host gives", "[gpu][operati
     agree({2, 2, tokens, tokens, 24, true, false, 32, 128});
   }
   agree({2, 4, 512, 512, 64, true});
+  for (std::size_t const key_value_heads : {1, 2, 6}) {
+    agree({2, 6, 33, 33, 24, true, false, 0, 0, key_value_heads});
+    agree({2, 6, 40, 65, 130, false, true, 8, 20, key_value_heads});
+  }
 }
 
 namespace {

@@ -314,7 +314,8 @@ void tables_agree(int sequences, int tokens, std::size_t width) {
   dpositions.check_bits("positions_backward");
   for (float const rate : {0.0f, 0.3f})
     for (std::uint32_t const first_channel : {0u, 6u}) {
-      mpx::dropout_draw const draw{.key = 77, .step = 5, .first_sequence = 2, .first_channel = first_channel, .rate = rate};
+      mpx::dropout_draw const draw{.key = 77, .step = 5, .first_sequence = 2, .first_token = first_channel / 2,
+                                   .first_channel = first_channel, .rate = rate};
       m.dropout(y.data(), x.in(), draw, b, t, width);
       host.dropout(y.host.data(), x.host_in(), draw, b, t, width);
       y.check_bits("dropout");
@@ -381,6 +382,7 @@ struct attention_case {
   bool causal = false;
   bool with_lengths = false;
   std::size_t buckets = 0, most_distance = 0;  ///< of the scores' bias; 0: none
+  std::size_t key_value_heads = 0;             ///< that groups of heads share; 0: each has its own
 };
 
 /// Attention and its gradients. Rows of q, k and v lie further apart than they must.
@@ -391,9 +393,9 @@ void attention_agrees(attention_case const& z) {
   mpx::on_host::machine host;
   INFO("sequences " << z.sequences << ", heads " << z.heads << ", queries " << z.query_tokens << ", keys " << z.key_tokens
                     << ", width " << z.head_width << (z.causal ? ", causal" : "") << (z.with_lengths ? ", lengths" : "")
-                    << ", buckets " << z.buckets);
+                    << ", buckets " << z.buckets << ", heads of keys " << z.key_value_heads);
   std::size_t const width = z.heads * z.head_width;
-  mpx::attention_shape const s{z.sequences, z.heads, z.query_tokens, z.key_tokens, z.head_width, width + 3, width + 5, z.causal};
+  mpx::attention_shape const s{z.sequences, z.heads, z.query_tokens, z.key_tokens, z.head_width, width + 3, width + 5, z.causal, true, z.key_value_heads};
   std::size_t const queries = z.sequences * z.query_tokens, keys = z.sequences * z.key_tokens;
   twin<Backend, T> q(m, numbers<T>(queries * s.query_stride, 1, 2.0f)), k(m, numbers<T>(keys * s.key_stride, 2, 2.0f));
   twin<Backend, T> v(m, numbers<T>(keys * s.key_stride, 3, 2.0f)), d_o(m, numbers<T>(queries * width, 4, 2.0f));

@@ -75,5 +75,4 @@ TEST_CASE("norm and update take a gradient that is summed over the mesh, and no 
   CHECK_FALSE(mixed(whole, reduced<mpx::scattered_over_mesh, invariant>));
   CHECK_FALSE(mixed(mpx::scattered_over_mesh::updated(whole), reduced<mpx::summed_over_mesh, invariant>));
   CHECK_FALSE(taken.operator()<mpx::summed_over_data, replicated>());
-  CHECK_FALSE(taken.operator()<mpx::from_backward, sharded_0>());
 }

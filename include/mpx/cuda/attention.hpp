@@ -90,16 +90,18 @@ MPX_HOST_DEVICE MPX_INLINE void store_tile(Block const& block, T* to, std::size_
 
 /// Which tile of which head of which sequence a block works on, and what every tile of it shares.
 struct attention_place {
-  std::size_t sequence, head, tokens, width, first, rows, allowed;
+  std::size_t sequence, head, key_head, tokens, width, first, rows, allowed;
   float factor;  ///< of the scores
 
-  /// Tiles of `all` tokens of the queries, or of the keys.
+  /// Tiles of `all` tokens: of the queries, for each of their heads, or of the keys, for each of theirs.
   MPX_HOST_DEVICE attention_place(attention_shape const& s, std::int32_t const* lengths, std::size_t block,
-                                  std::size_t all)
+                                  std::size_t all, bool of_keys = false)
       : tokens(tile_tokens(s.head_width)), width(s.head_width) {
     std::size_t const tiles = runs_of(all, tokens);
-    sequence = block / tiles / s.heads;
-    head = block / tiles % s.heads;
+    std::size_t const heads = of_keys ? s.heads / s.group() : s.heads;
+    sequence = block / tiles / heads;
+    head = block / tiles % heads * (of_keys ? s.group() : 1);
+    key_head = head / s.group();
     first = block % tiles * tokens;
     rows = all - first < tokens ? all - first : tokens;
     allowed = s.key_tokens;
@@ -201,7 +203,7 @@ struct attention_forward {
     }
     for (std::size_t k0 = 0; k0 < limit; k0 += n) {
       std::size_t const keys = limit - k0 < n ? limit - k0 : n;
-      std::size_t const from = (at.sequence * s.key_tokens + k0) * s.key_stride + at.head * width;
+      std::size_t const from = (at.sequence * s.key_tokens + k0) * s.key_stride + at.key_head * width;
       block.wait();
       detail::load_tile(block, key, k + from, s.key_stride, keys, n, width, 1.0f);
       detail::load_tile(block, value, v + from, s.key_stride, keys, n, width, 1.0f);
@@ -308,16 +310,17 @@ template <class Block, class T>
 MPX_HOST_DEVICE MPX_INLINE void load_keys(Block const& block, attention_gradient_operands<T> const& of,
                                           attention_place const& at, tile const& key, tile const& value, std::size_t k0,
                                           std::size_t keys) {
-  std::size_t const from = (at.sequence * of.s.key_tokens + k0) * of.s.key_stride + at.head * at.width;
+  std::size_t const from = (at.sequence * of.s.key_tokens + k0) * of.s.key_stride + at.key_head * at.width;
   load_tile(block, key, of.k + from, of.s.key_stride, keys, at.tokens, at.width, 1.0f);
   load_tile(block, value, of.v + from, of.s.key_stride, keys, at.tokens, at.width, 1.0f);
 }
 
 }  // namespace detail
 
-/// dv = p^T d_o, dk = ds^T q / sqrt(D); 0 for keys that no query sees
+/// dv = p^T d_o, dk = ds^T q / sqrt(D), summed over the heads of q that share one of k and v, in their order; 0 for keys
+/// that no query sees
 /// Shapes  dk, dv as k; the rest as attention_forward
-/// Launch  one block for each sequence, head and tile of keys
+/// Launch  one block for each sequence, head of k and tile of keys
 template <class T>
 struct attention_key_gradients {
   attention_gradient_operands<T> of;
@@ -325,13 +328,13 @@ struct attention_key_gradients {
 
   [[nodiscard]] launch_size size() const {
     auto const& s = of.s;
-    return {s.sequences * s.heads * runs_of(s.key_tokens, detail::tile_tokens(s.head_width)),
+    return {s.sequences * (s.heads / s.group()) * runs_of(s.key_tokens, detail::tile_tokens(s.head_width)),
             detail::attention_threads(s.head_width), detail::tile_bytes(s.head_width, 6, 2, 4)};
   }
 
   template <class Block> MPX_HOST_DEVICE void operator()(Block const& block) const {
     auto const& s = of.s;
-    detail::attention_place const at(s, of.lengths, block.index(), s.key_tokens);
+    detail::attention_place at(s, of.lengths, block.index(), s.key_tokens, true);
     std::size_t const n = at.tokens, width = at.width, k0 = at.first;
     std::size_t const keys = k0 < at.allowed ? (at.allowed - k0 < n ? at.allowed - k0 : n) : 0;
     std::size_t const queries_end = keys > 0 ? s.query_tokens : 0;
@@ -345,21 +348,22 @@ struct attention_key_gradients {
     detail::load_keys(block, of, at, key, value, k0, keys);
     detail::clear(block, dkey.at, n * (width + 1));
     detail::clear(block, dvalue.at, n * (width + 1));
-    for (std::size_t q0 = s.causal ? k0 : 0; q0 < queries_end; q0 += n) {
-      std::size_t const rows = s.query_tokens - q0 < n ? s.query_tokens - q0 : n;
-      block.wait();
-      detail::load_queries(block, of, at, query, d_out, lse, delta, q0, rows);
-      detail::load_bias(block, near, nullptr, of.bias, s, at.head, n, q0, k0);
-      block.wait();
-      detail::score_gradients(block, of, p, ds, query, d_out, key, value, near, n, width, q0, k0, rows, keys, lse, delta);
-      block.wait();
-      detail::multiply_tiles(block, p.transposed(), d_out, n, width, n,
-                             [&](std::size_t r, std::size_t d, float more) { dvalue(r, d) += more; });
-      detail::multiply_tiles(block, ds.transposed(), query, n, width, n,
-                             [&](std::size_t r, std::size_t d, float more) { dkey(r, d) += more; });
-    }
+    for (std::size_t shared = 0; shared < s.group(); ++shared, ++at.head)
+      for (std::size_t q0 = s.causal ? k0 : 0; q0 < queries_end; q0 += n) {
+        std::size_t const rows = s.query_tokens - q0 < n ? s.query_tokens - q0 : n;
+        block.wait();
+        detail::load_queries(block, of, at, query, d_out, lse, delta, q0, rows);
+        detail::load_bias(block, near, nullptr, of.bias, s, at.head, n, q0, k0);
+        block.wait();
+        detail::score_gradients(block, of, p, ds, query, d_out, key, value, near, n, width, q0, k0, rows, keys, lse, delta);
+        block.wait();
+        detail::multiply_tiles(block, p.transposed(), d_out, n, width, n,
+                               [&](std::size_t r, std::size_t d, float more) { dvalue(r, d) += more; });
+        detail::multiply_tiles(block, ds.transposed(), query, n, width, n,
+                               [&](std::size_t r, std::size_t d, float more) { dkey(r, d) += more; });
+      }
     block.wait();
-    std::size_t const to = (at.sequence * s.key_tokens + k0) * s.key_stride + at.head * width;
+    std::size_t const to = (at.sequence * s.key_tokens + k0) * s.key_stride + at.key_head * width;
     auto const as_it_is = [](std::size_t) { return 1.0f; };
     detail::store_tile(block, dk + to, s.key_stride, dkey, at.rows, width, as_it_is);
     detail::store_tile(block, dv + to, s.key_stride, dvalue, at.rows, width, as_it_is);
