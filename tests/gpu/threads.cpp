@@ -45,7 +45,7 @@ TEST_CASE("a GPU thread does not wait for ever, and stops when another one fails
   mpx::on_cuda::channel channel("test", {storage.data(), storage.size()}, 2, 20ms);
   CHECK(test::said([&] { channel.receive(storage.data(), 16); }).find("past the deadline") != std::string::npos);
   channel.abort();
-  CHECK_THROWS_AS(channel.send(storage.data(), 16), mpx::on_cuda::aborted);
+  CHECK_THROWS_AS(channel.send(storage.data(), 16), mpx::aborted);
   channel.open();
   channel.send(storage.data(), 16);
   CHECK(test::said([&] { channel.receive(storage.data(), 32); }).find("message of another size") != std::string::npos);
@@ -103,4 +103,53 @@ TEMPLATE_TEST_CASE("a group of GPU threads adds in the order of its ranks", "[gp
     group_adds_in_order<TestType>(3, n);
     group_adds_in_order<TestType>(4, n);
   }
+}
+
+namespace {
+
+/// Slices of unequal sizes, with an empty one: scattered, gathered, broadcast and summed in three parts, against all_reduce.
+template <class T>
+void group_divides_what_it_adds(std::size_t n) {
+  constexpr int ranks = 3;
+  mpx::on_cuda::group group("test", ranks, 5000ms);
+  std::vector<std::size_t> const slices{0, n / 3, n / 3, n};
+  std::vector<std::vector<T>> sums(ranks), gathered(ranks), begun(ranks), whole(ranks), sent(ranks);
+  std::vector<std::thread> threads;
+  for (int r = 0; r < ranks; ++r)
+    threads.emplace_back([&, r] {
+      mpx::on_cuda::machine m;
+      auto const rank = static_cast<std::size_t>(r);
+      auto const mine = laws::numbers<T>(n, static_cast<std::uint32_t>(r + 1));
+      laws::twin<backend, T> sum(m, mine), scattered(m, mine), sliced(m, mine), complete(m, mine), data(m, mine);
+      group.all_reduce(r, sum.data(), n);
+      group.reduce_scatter(r, scattered.data(), scattered.data() + slices[rank], slices);
+      group.all_gather(r, scattered.data() + slices[rank], scattered.data(), slices);
+      group.begin_sum(r, 0, sliced.data(), n, slices, mpx::sum_order::one_by_one);
+      group.begin_sum(r, 1, complete.data(), n, {}, mpx::sum_order::one_by_one);
+      group.take_sum<T>(r, 0);
+      group.take_sum<T>(r, 1);
+      group.end_sum(r, 0);
+      group.end_sum(r, 1);
+      group.all_gather(r, sliced.data() + slices[rank], sliced.data(), slices);
+      group.broadcast(r, 1, data.data(), n);
+      sums[rank] = sum.read();
+      gathered[rank] = scattered.read();
+      begun[rank] = sliced.read();
+      whole[rank] = complete.read();
+      sent[rank] = data.read();
+    });
+  for (auto& t : threads) t.join();
+  for (std::size_t r = 0; r < ranks; ++r) {
+    CHECK(laws::same_bits(gathered[r], sums[0]));
+    CHECK(laws::same_bits(begun[r], sums[0]));
+    CHECK(laws::same_bits(whole[r], sums[0]));
+    CHECK(laws::same_bits(sent[r], laws::numbers<T>(n, 2)));
+  }
+}
+
+}  // namespace
+
+TEMPLATE_TEST_CASE("a group of GPU threads scatters, gathers and broadcasts", "[gpu][group]", float, mpx::bf16, mpx::f16) {
+  if (test::no_gpu()) return;
+  for (std::size_t const n : {3, 64, 2049, 10'000}) group_divides_what_it_adds<TestType>(n);
 }

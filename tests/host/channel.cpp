@@ -14,7 +14,7 @@
 
 #include <mpx/host/channel.hpp>
 
-using mpx::on_host::aborted;
+using mpx::aborted;
 using mpx::on_host::channel;
 using namespace std::chrono_literals;
 

@@ -14,7 +14,7 @@
 
 #include "host/on_ranks.hpp"
 
-using mpx::on_host::aborted;
+using mpx::aborted;
 using mpx::on_host::group;
 using test::on_ranks;
 using namespace std::chrono_literals;

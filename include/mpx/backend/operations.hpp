@@ -75,6 +75,9 @@ struct id_slice {
 /// In which order the parts of a sum over ranks are added: ((p0 p1) p2) p3, or (p0 p1) (p2 p3).
 enum class sum_order { one_by_one, in_pairs };
 
+/// How buffers of several ranks become one: their sum in rank order, or in pairs, or the largest of each place.
+enum class combining : unsigned char { sum, sum_in_pairs, largest };
+
 /// One of the buffers that an all_reduce adds up, and its place in the sum.
 template <class A>
 struct summand {

@@ -31,4 +31,9 @@ struct error : std::runtime_error {
   }
 };
 
+/// Another device has failed; whoever waits for it stops too.
+struct aborted : std::runtime_error {
+  explicit aborted(std::string const& who) : std::runtime_error(who + ": aborted, another device has failed") {}
+};
+
 }  // namespace mpx

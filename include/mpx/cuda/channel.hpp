@@ -8,7 +8,6 @@
 #include <cstdint>
 #include <mutex>
 #include <span>
-#include <stdexcept>
 #include <string>
 #include <utility>
 #include <vector>
@@ -17,11 +16,6 @@
 #include <mpx/cuda/check.hpp>
 
 namespace mpx::on_cuda {
-
-/// Another thread has failed; whoever waits for it stops too.
-struct aborted : std::runtime_error {
-  explicit aborted(std::string const& who) : std::runtime_error(who + ": aborted, another device has failed") {}
-};
 
 /// A ring of slots in GPU memory between one sender and one receiver. Both wait asleep, and not for ever. A message is
 /// there when the sender's queue has reached it; its slot is free when the receiver's has copied it out.

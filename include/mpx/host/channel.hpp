@@ -9,7 +9,6 @@
 #include <cstring>
 #include <mutex>
 #include <span>
-#include <stdexcept>
 #include <string>
 #include <utility>
 #include <vector>
@@ -17,11 +16,6 @@
 #include <mpx/core/error.hpp>
 
 namespace mpx::on_host {
-
-/// Another thread has failed; whoever waits for it stops too.
-struct aborted : std::runtime_error {
-  explicit aborted(std::string const& who) : std::runtime_error(who + ": aborted, another device has failed") {}
-};
 
 /// A ring of slots between one sender and one receiver. Both wait asleep, never in a loop, and not for ever.
 /// Shapes  storage: [slots, slot_bytes], owned by the caller
