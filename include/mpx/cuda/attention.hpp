@@ -217,8 +217,9 @@ struct attention_forward {
       block.wait();
       std::size_t const lane = block.thread() % warp_width;
       for (std::size_t r = block.thread() / warp_width; r < n; r += block.threads() / warp_width) {
-        float const score = lane < n ? p(r, lane) : detail::no_score, before = largest[r];
-        float const high = larger{}(before, combine_in_warp(block, score, larger{}));
+        float const score = lane < n ? p(r, lane) : detail::no_score;
+        float const before = lane == 0 ? largest[r] : detail::no_score;  // one lane alone reads it, and writes it below
+        float const high = combine_in_warp(block, larger{}(before, score), larger{});
         float const e = lane < n ? kernels::exp(score - high) : 0.0f;
         float const all = combine_in_warp(block, e, plus{});
         if (lane < n) p(r, lane) = e;
