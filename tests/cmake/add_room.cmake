@@ -2,8 +2,8 @@
 # named "<room>: <sentence>". Labels: room, the room's name, and slow for cases tagged [slow].
 function(mpx_add_room room)
   file(GLOB sources CONFIGURE_DEPENDS ${CMAKE_CURRENT_SOURCE_DIR}/${room}/*.cpp)
-  if(NOT MPX_BUILD_MATRIX)  # the same code as in f32, but for the element type
-    list(FILTER sources EXCLUDE REGEX "_bf16\\.cpp$")
+  if(NOT MPX_BUILD_MATRIX)  # cells of a table, <model>_<type>.cpp: every mesh, every placement
+    list(FILTER sources EXCLUDE REGEX "_(f32|bf16)\\.cpp$")
   endif()
   if(NOT sources)
     return()
