@@ -157,8 +157,13 @@ template <std::size_t Devices, std::size_t Lists, std::size_t Stages, std::size_
   }
   auto const& lists = given.actions;
   auto const& sizes = given.sizes;
-  std::size_t device_of[Lists]{};
-  for (std::size_t l = 0; l < Lists; ++l) device_of[l] = device_of_stage[static_cast<std::size_t>(lists[l][0].stage)];
+  std::size_t const* const device_of = device_of_stage.data();
+  std::size_t list_device[Lists]{};
+  int stage_at[Lists]{};  // of a list's next action
+  for (std::size_t l = 0; l < Lists; ++l) {
+    stage_at[l] = lists[l][0].stage;
+    list_device[l] = device_of[stage_at[l]];
+  }
 
   constexpr std::size_t all = action_count(Stages, M);
   std::size_t next[Lists]{}, done = 0;
@@ -177,7 +182,7 @@ template <std::size_t Devices, std::size_t Lists, std::size_t Stages, std::size_
   auto const earliest = [&](std::size_t list) {
     if (next[list] == sizes[list]) return never;
     action const& a = lists[list][next[list]];
-    double const free = clock[device_of[list]];
+    double const free = clock[list_device[list]];
     if (a.kind == action_kind::forward || a.kind == action_kind::backward) return free;
     bool const to_next = a.kind == action_kind::send_forward || a.kind == action_kind::receive_backward;
     link const& l = links[to_next ? a.stage : a.stage - 1];
@@ -210,7 +215,8 @@ template <std::size_t Devices, std::size_t Lists, std::size_t Stages, std::size_
       return out;
     }
     action const a = lists[best][next[best]++];
-    std::size_t const d = device_of[best];
+    if (next[best] < sizes[best]) stage_at[best] = lists[best][next[best]].stage;
+    std::size_t const d = list_device[best];
     order[done++] = a;
     double const cost = a.kind == action_kind::forward    ? forward_cost[static_cast<std::size_t>(a.stage)]
                         : a.kind == action_kind::backward ? backward_cost[static_cast<std::size_t>(a.stage)]
@@ -229,14 +235,8 @@ template <std::size_t Devices, std::size_t Lists, std::size_t Stages, std::size_
       }
     }
     // Only its own device's clock and its stage's links have changed: nobody else needs to be asked again.
-    for (std::size_t l = 0; l < Lists; ++l) {
-      if (next[l] == sizes[l]) {
-        start[l] = never;
-        continue;
-      }
-      int const apart = lists[l][next[l]].stage - a.stage;
-      if (device_of[l] == d || apart == 1 || apart == -1) start[l] = earliest(l);
-    }
+    for (std::size_t l = 0; l < Lists; ++l)
+      if (list_device[l] == d || stage_at[l] == a.stage + 1 || stage_at[l] + 1 == a.stage) start[l] = earliest(l);
   }
 
   // One list after the other.
@@ -245,7 +245,7 @@ template <std::size_t Devices, std::size_t Lists, std::size_t Stages, std::size_
   for (std::size_t d = 0; d < Devices; ++d) {
     out.begin[d] = n;
     for (action const& a : order)
-      if (device_of_stage[static_cast<std::size_t>(a.stage)] == d) out.actions[n++] = a;
+      if (device_of[a.stage] == d) out.actions[n++] = a;
     out.makespan = std::max(out.makespan, clock[d]);
     total_busy += busy[d];
   }
