@@ -4,10 +4,8 @@
 
 #include <cstddef>
 
-#include <cuda_runtime_api.h>
-
 #include <mpx/backend/thread_group.hpp>
-#include <mpx/cuda/check.hpp>
+#include <mpx/cuda/channel.hpp>
 #include <mpx/cuda/launch.hpp>
 #include <mpx/cuda/reduce.hpp>
 
@@ -15,19 +13,14 @@ namespace mpx::on_cuda {
 
 /// A kernel reads the buffers of all ranks in place: GPUs must reach each other's memory, or be one. What a rank brings is
 /// written when its queue has come so far, so a rank waits for its queue before it meets the others.
-struct group_memory {
+struct group_memory : thread_memory {
   static constexpr std::size_t most_parts = combine_parts<float>::most_parts;
 
-  static void finish() { wait_for_queue(); }
   template <class T>
   static void combine(combining how, void* const* parts, std::size_t count, std::size_t begin, std::size_t end, T* slice) {
     combine_parts<T> body{{}, slice, count, begin, end - begin, how};
     for (std::size_t p = 0; p < count; ++p) body.parts[p] = static_cast<T*>(parts[p]);
     launch(body);
-  }
-  template <class T>
-  static void copy(T* to, T const* from, std::size_t n) {
-    check(cudaMemcpyAsync(to, from, n * sizeof(T), cudaMemcpyDefault, queue()), "copy another rank's elements");
   }
 };
 

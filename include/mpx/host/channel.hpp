@@ -2,139 +2,26 @@
 /// One-directional messages between two threads.
 #pragma once
 
-#include <chrono>
-#include <condition_variable>
+#include <algorithm>
 #include <cstddef>
-#include <cstdint>
-#include <cstring>
-#include <mutex>
-#include <span>
-#include <string>
-#include <utility>
-#include <vector>
 
-#include <mpx/core/error.hpp>
+#include <mpx/backend/thread_channel.hpp>
 
 namespace mpx::on_host {
 
-/// A ring of slots between one sender and one receiver. Both wait asleep, never in a loop, and not for ever.
-/// Shapes  storage: [slots, slot_bytes], owned by the caller
-/// Errors  throws mpx::error when the deadline passes, or when a message is larger than a slot or not of the size that
-///         the receiver expects; throws `aborted` in both threads after `abort()`
-class channel {
+/// What threads do with each other's memory: nothing is under way when a call returns.
+struct thread_memory {
+  static void finish() {}
+  template <class T>
+  static void copy(T* to, T const* from, std::size_t n) {
+    std::copy_n(from, n, to);
+  }
+};
+
+/// Between threads of this process; see thread_channel.
+class channel : public thread_channel<thread_memory> {
  public:
-  using clock = std::chrono::steady_clock;
-
-  /// `name` is how errors call this channel, for example "stage 0 -> stage 1".
-  channel(std::string name, std::span<std::byte> storage, std::size_t slots, clock::duration deadline)
-      : name_(std::move(name)),
-        storage_(storage),
-        slot_bytes_(slots == 0 ? 0 : storage.size() / slots),
-        sizes_(slots),
-        deadline_(deadline) {
-    if (slots == 0) throw error({"a channel without slots", name_, "at least 1 slot", "0"});
-  }
-
-  channel(channel const&) = delete;
-  channel& operator=(channel const&) = delete;
-
-  /// Copies a message into the next free slot; waits while all slots are full.
-  void send(void const* from, std::size_t bytes) {
-    if (bytes > slot_bytes_) {
-      throw error({"message larger than a slot", name_, at_most(slot_bytes_), std::to_string(bytes)});
-    }
-    std::size_t slot = 0;
-    {
-      std::unique_lock lock(mutex_);
-      wait(lock, not_full_, "send waits for a free slot", [&] { return sent_ - received_ < sizes_.size(); });
-      slot = sent_ % sizes_.size();
-    }
-    // Only the sender touches a free slot, only the receiver a full one: the copy needs no lock.
-    if (bytes > 0) std::memcpy(storage_.data() + slot * slot_bytes_, from, bytes);
-    {
-      std::scoped_lock const lock(mutex_);
-      sizes_[slot] = bytes;
-      ++sent_;
-      bytes_sent_ += bytes;
-    }
-    not_empty_.notify_one();
-  }
-
-  /// Copies the oldest message out; waits while there is none.
-  void receive(void* to, std::size_t bytes) {
-    std::size_t slot = 0;
-    {
-      std::unique_lock lock(mutex_);
-      wait(lock, not_empty_, "receive waits for a message", [&] { return sent_ != received_; });
-      slot = received_ % sizes_.size();
-      if (sizes_[slot] != bytes) {
-        throw error({"message of another size", name_, std::to_string(bytes) + " bytes", std::to_string(sizes_[slot])});
-      }
-    }
-    if (bytes > 0) std::memcpy(to, storage_.data() + slot * slot_bytes_, bytes);
-    {
-      std::scoped_lock const lock(mutex_);
-      ++received_;
-    }
-    not_full_.notify_one();
-  }
-
-  /// Empties the ring and forgets an abort. Only while neither thread is inside.
-  void open() {
-    std::scoped_lock const lock(mutex_);
-    aborted_ = false;
-    received_ = sent_;
-  }
-
-  /// Wakes both threads; each throws `aborted`, now and in every later call until `open()`.
-  void abort() {
-    {
-      std::scoped_lock const lock(mutex_);
-      aborted_ = true;
-    }
-    not_empty_.notify_all();
-    not_full_.notify_all();
-  }
-
-  /// Messages and bytes sent since construction.
-  [[nodiscard]] std::uint64_t messages() const {
-    std::scoped_lock const lock(mutex_);
-    return sent_;
-  }
-  [[nodiscard]] std::uint64_t bytes_sent() const {
-    std::scoped_lock const lock(mutex_);
-    return bytes_sent_;
-  }
-
- private:
-  static std::string at_most(std::size_t bytes) { return "at most " + std::to_string(bytes) + " bytes"; }
-
-  template <class Ready>
-  void wait(std::unique_lock<std::mutex>& lock, std::condition_variable& changed, char const* what, Ready ready) {
-    bool const in_time = changed.wait_until(lock, clock::now() + deadline_, [&] { return aborted_ || ready(); });
-    if (aborted_) throw aborted(name_);
-    if (!in_time) {
-      auto const waited = std::chrono::duration_cast<std::chrono::milliseconds>(deadline_).count();
-      throw error({.what = std::string(what) + " past the deadline",
-                   .where = name_,
-                   .expected = "within " + std::to_string(waited) + " ms",
-                   .got = std::to_string(sent_) + " messages sent, " + std::to_string(received_) + " received"});
-    }
-  }
-
-  std::string const name_;
-  std::span<std::byte> const storage_;
-  std::size_t const slot_bytes_;
-  std::vector<std::size_t> sizes_;  ///< of the message in each slot
-  clock::duration const deadline_;
-
-  mutable std::mutex mutex_;
-  std::condition_variable not_empty_;
-  std::condition_variable not_full_;
-  std::uint64_t sent_ = 0;
-  std::uint64_t received_ = 0;
-  std::uint64_t bytes_sent_ = 0;
-  bool aborted_ = false;
+  using thread_channel::thread_channel;
 };
 
 }  // namespace mpx::on_host

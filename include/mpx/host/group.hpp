@@ -2,13 +2,12 @@
 /// Threads that meet at a barrier, sum their buffers, and give each other slices of them.
 #pragma once
 
-#include <algorithm>
 #include <cstddef>
-#include <string>
 
 #include <mpx/backend/thread_group.hpp>
 #include <mpx/config/config.hpp>
 #include <mpx/core/dtype.hpp>
+#include <mpx/host/channel.hpp>
 
 namespace mpx::on_host {
 
@@ -68,20 +67,15 @@ template <class Combine, bool InPairs, class T>
   }
 }
 
-/// What a thread does with buffers of others: nothing is under way when a call returns.
-struct group_memory {
+/// And how buffers of several of them become one.
+struct group_memory : thread_memory {
   static constexpr std::size_t most_parts = std::size_t{1} << 15;
 
-  static void finish() {}
   template <class T>
   static void combine(combining how, void* const* parts, std::size_t count, std::size_t begin, std::size_t end, T* slice) {
     if (how == combining::sum) combine_parts<sum_of, false, T>(parts, count, begin, end, slice);
     else if (how == combining::sum_in_pairs) combine_parts<sum_of, true, T>(parts, count, begin, end, slice);
     else combine_parts<max_of, false, T>(parts, count, begin, end, slice);
-  }
-  template <class T>
-  static void copy(T* to, T const* from, std::size_t n) {
-    std::copy_n(from, n, to);
   }
 };
 
