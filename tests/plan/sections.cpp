@@ -24,7 +24,7 @@ using tied = mpx::gpt2<mpx::vocabulary<4100>, mpx::width<32>, mpx::heads<4>, mpx
 template <class Model, class Recipe>
 auto sections(std::size_t stage) {
   std::vector<mpx::gradient_section<Recipe::mesh::mesh_data>> out;
-  mpx::each_section<Model, Recipe>(mpx::plan_v<Model, Recipe>.stages[stage], [&](auto const& s) { out.push_back(s); });
+  mpx::each_section<Model, Recipe>(mpx::plan_v<Model, Recipe>.stages[stage], [&](auto const& s, auto const&) { out.push_back(s); });
   return out;
 }
 

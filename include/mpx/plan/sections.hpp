@@ -23,6 +23,13 @@ struct gradient_section {
   [[nodiscard]] constexpr std::size_t size() const { return end - begin; }
 };
 
+/// What one data rank updates of a section, and where it stores what it alone has of it.
+/// Units   elements: from the stage's first parameter; from the first that this rank stores
+struct held_slice {
+  std::size_t begin = 0, end = 0;
+  std::size_t stored = 0;
+};
+
 namespace detail {
 
 /// A parameter's place in its stage, with the gap behind it.
@@ -79,7 +86,7 @@ inline constexpr std::size_t least_bucket = Recipe::buckets::bucket.count / size
 
 }  // namespace detail
 
-/// Calls f(gradient_section) for the sections of a stage, last buckets first. Where data ranks divide the optimizer's
+/// Calls f(gradient_section, its gradient_bucket) for the sections of a stage, last buckets first. Where data ranks divide the optimizer's
 /// state, a parameter that shares its values with another one is a section of its own: all its holders are divided alike.
 template <class Model, class Recipe, class F>
 constexpr void each_section(stage_info const& stage, F f) {
@@ -90,7 +97,7 @@ constexpr void each_section(stage_info const& stage, F f) {
       next.end = end;
       if (next.size() == 0) return;
       if constexpr (Recipe::divides_optimizer) detail::cut<Model, Recipe>(next, bucket);
-      f(next);
+      f(next, bucket);
       next = {bucket.first_layer, end, end, {}};
     };
     if constexpr (Recipe::divides_optimizer)
@@ -107,18 +114,14 @@ namespace detail {
 
 /// Elements of partial gradients in each data rank's slice of a section.
 template <class Model, class Recipe, std::size_t D>
-constexpr std::array<std::size_t, D> partial_in_slices(stage_info const& stage, gradient_section<D> const& section) {
+constexpr std::array<std::size_t, D> partial_in_slices(gradient_section<D> const& section, gradient_bucket const& bucket) {
   std::array<std::size_t, D> found{};
-  each_bucket(stage, layers_v<Model, Recipe>, least_bucket<Recipe>, [&](gradient_bucket const& bucket) {
-    if (bucket.first_layer != section.first_layer) return;
-    each_placed<Model, Recipe>(bucket, [&](placed_parameter const& p) {
-      if (!p.partial) return;
-      for (std::size_t r = 0; r < D; ++r) {
-        std::size_t const begin = std::max(p.begin, section.begin + section.slices[r]);
-        std::size_t const end = std::min(p.begin + p.count, section.begin + section.slices[r + 1]);
-        found[r] += begin < end ? end - begin : 0;
-      }
-    });
+  each_placed<Model, Recipe>(bucket, [&](placed_parameter const& p) {
+    for (std::size_t r = 0; p.partial && r < D; ++r) {
+      std::size_t const begin = std::max(p.begin, section.begin + section.slices[r]);
+      std::size_t const end = std::min(p.begin + p.count, section.begin + section.slices[r + 1]);
+      found[r] += begin < end ? end - begin : 0;
+    }
   });
   return found;
 }
@@ -127,10 +130,10 @@ constexpr std::array<std::size_t, D> partial_in_slices(stage_info const& stage, 
 template <class Model, class Recipe>
 constexpr void divide_stage(stage_info& stage) {
   std::array<std::size_t, Recipe::mesh::mesh_data> elements{}, partial{};
-  each_section<Model, Recipe>(stage, [&](auto const& section) {
+  each_section<Model, Recipe>(stage, [&](auto const& section, auto const& bucket) {
     for (std::size_t r = 0; r < elements.size(); ++r) elements[r] += section.slices[r + 1] - section.slices[r];
     if (!sharded(Recipe::capacity.rows_over_tensor)) return;
-    auto const of_section = partial_in_slices<Model, Recipe>(stage, section);
+    auto const of_section = partial_in_slices<Model, Recipe>(section, bucket);
     for (std::size_t r = 0; r < partial.size(); ++r) partial[r] += of_section[r];
   });
   stage.divided = true;

@@ -38,26 +38,21 @@ class gradient_reducer {
  public:
   using section = gradient_section<D>;
 
-  /// `first_number`: of the sums of this stage among those of its device.
+  /// `slices`: this rank's of the sections, where they are divided. `first_number`: of the sums of this stage among those of
+  /// its device.
   gradient_reducer(Machine& machine, gradient_places<A> const& places, std::vector<gradient_bucket> buckets,
-                   std::vector<section> sections, gradient_ways const& ways, Group& ranks, std::size_t rank, std::size_t first_number)
+                   std::vector<section> sections, std::span<held_slice const> slices, gradient_ways const& ways, Group& ranks,
+                   std::size_t rank, std::size_t first_number)
       : machine_(&machine),
         places_(places),
         buckets_(std::move(buckets)),
         sections_(std::move(sections)),
-        stored_(sections_.size()),
+        slices_(slices),
         ways_(ways),
         ranks_(&ranks),
         rank_(rank),
         first_number_(first_number) {}
 
-  /// Where this rank stores its slice of a section, where it keeps slices alone.
-  void store(std::size_t section_begin, std::size_t stored) {
-    for (std::size_t k = 0; k < sections_.size(); ++k)
-      if (sections_[k].begin == section_begin) stored_[k] = stored;
-  }
-
-  [[nodiscard]] std::span<section const> sections() const { return sections_; }
   /// How many numbers of sums it takes: two microbatches' sums of a section may be under way at once.
   [[nodiscard]] std::size_t numbers() const { return 2 * sections_.size(); }
 
@@ -159,12 +154,13 @@ class gradient_reducer {
     occupant const was = std::exchange(under_way_[i], occupant{});
     if (!was.there) return;
     take(was.bucket, was.pass);
-    each_of(was.bucket, [&](std::size_t k, section const& s) {
-      A const* const sum = buffer(i) + (s.begin - buckets_[was.bucket].begin) + s.slices[rank_];
-      std::size_t const n = s.slices[rank_ + 1] - s.slices[rank_];
+    each_of(was.bucket, [&](std::size_t k, section const&) {
+      held_slice const& mine = slices_[k];
+      A const* const sum = buffer(i) + (mine.begin - buckets_[was.bucket].begin);
+      std::size_t const n = mine.end - mine.begin;
       if (n == 0) return;
-      if (was.pass == 0) machine_->copy(places_.gradients + stored_[k], sum, n * sizeof(A));
-      else machine_->add(places_.gradients + stored_[k], sum, n);
+      if (was.pass == 0) machine_->copy(places_.gradients + mine.stored, sum, n * sizeof(A));
+      else machine_->add(places_.gradients + mine.stored, sum, n);
     });
   }
 
@@ -183,7 +179,7 @@ class gradient_reducer {
   gradient_places<A> places_;
   std::vector<gradient_bucket> buckets_;
   std::vector<section> sections_;
-  std::vector<std::size_t> stored_;  ///< of each section, where slices are kept
+  std::span<held_slice const> slices_;  ///< of each section
   gradient_ways ways_;
   Group* ranks_;
   std::size_t rank_;

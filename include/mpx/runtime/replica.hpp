@@ -183,9 +183,7 @@ class replica {
   template <class F>
   void set_values(std::size_t layer, std::size_t index, F&& value_of) {
     parameter_info const& info = *find(layer, index).info;
-    each_stage([&](auto& s) {
-      if (layer >= s.info().first && layer < s.info().end) s.set_values(layer, info, [&](std::size_t i) { return value_of(info, i); });
-    });
+    on_stage_of(layer, [&](auto& s) { s.set_values(layer, info, [&](std::size_t i) { return value_of(info, i); }); });
   }
 
   /// Tied copies take their owners' values, and every compute-type copy its master's.
@@ -203,26 +201,12 @@ class replica {
 
   /// One parameter by its layer's row and its index there.
   [[nodiscard]] parameter_view<compute> find(std::size_t layer, std::size_t index) {
-    parameter_view<compute> found;
-    each_stage([&](auto& s) {
-      if (layer < s.info().first || layer >= s.info().end) return;
-      s.each_parameter([&](auto const& p) {
-        if (p.layer == layer && p.index == index) found = p;
-      });
-    });
-    return found;
+    return found(layer, index, [](auto& stage, auto f) { stage.each_parameter(f); });
   }
 
   /// The part of a parameter that this data rank updates; of 0 elements when it has none.
   [[nodiscard]] parameter_view<compute> find_updated(std::size_t layer, std::size_t index) {
-    parameter_view<compute> found;
-    each_stage([&](auto& s) {
-      if (layer < s.info().first || layer >= s.info().end) return;
-      s.each_updated([&](auto const& p) {
-        if (p.layer == layer && p.index == index) found = p;
-      });
-    });
-    return found;
+    return found(layer, index, [](auto& stage, auto f) { stage.each_updated(f); });
   }
 
   /// Where each layer's portions begin among those of the model, and one more for their number.
@@ -296,32 +280,26 @@ class replica {
     each_stage([&](auto& stage) {
       std::vector<typename reducer::section> sections;
       std::vector<gradient_bucket> buckets;
-      each_section<Model, Recipe>(stage.info(), [&](auto const& s) { sections.push_back(s); });
+      each_section<Model, Recipe>(stage.info(), [&](auto const& s, auto const&) { sections.push_back(s); });
       each_bucket(stage.info(), plan.layers, detail::least_bucket<Recipe>, [&](auto const& b) { buckets.push_back(b); });
       std::size_t const d = stage.info().device_index, number = reducers_.size();
-      auto& made = reducers_.emplace_back(devices_[d].processor, stage.gradient_memory(), std::move(buckets), std::move(sections),
-                                          ways, *data_groups[d], data_rank_, sums[d]);
-      for (auto const& slice : slices_[number])
-        for (auto const& s : made.sections())
-          if (slice.begin >= s.begin && slice.end <= s.end && slice.end > slice.begin) made.store(s.begin, slice.stored);
+      auto const& made = reducers_.emplace_back(devices_[d].processor, stage.gradient_memory(), std::move(buckets),
+                                                std::move(sections), slices_[number], ways, *data_groups[d], data_rank_, sums[d]);
       sums[d] += made.numbers();
     });
   }
 
-  /// What this data rank updates of each stage, in memory order.
+  /// What this data rank updates of each stage, section by section; stored in memory order.
   [[nodiscard]] std::array<std::vector<held_slice>, S> make_slices() const {
     std::array<std::vector<held_slice>, S> all;
     if constexpr (divides)
       for (std::size_t s = 0; s < S; ++s) {
-        each_section<Model, Recipe>(plan.stages[s], [&](auto const& section) {
+        each_section<Model, Recipe>(plan.stages[s], [&](auto const& section, auto const&) {
           all[s].push_back({section.begin + section.slices[data_rank_], section.begin + section.slices[data_rank_ + 1], 0});
         });
-        std::sort(all[s].begin(), all[s].end(), [](auto const& a, auto const& b) { return a.begin < b.begin; });
-        std::size_t stored = 0;
-        for (auto& slice : all[s]) {
-          slice.stored = stored;
-          stored += slice.end - slice.begin;
-        }
+        for (auto& slice : all[s])
+          for (auto const& other : all[s])
+            if (other.begin < slice.begin) slice.stored += other.end - other.begin;
       }
     return all;
   }
@@ -357,6 +335,24 @@ class replica {
     [&]<std::size_t... I>(std::index_sequence<I...>) {
       ((I == number ? f(std::get<I>(stages_)) : void()), ...);
     }(std::make_index_sequence<S>{});
+  }
+  /// Calls f(stage) for the stage that holds this layer.
+  template <class F>
+  void on_stage_of(std::size_t layer, F&& f) {
+    each_stage([&](auto& s) {
+      if (layer >= s.info().first && layer < s.info().end) f(s);
+    });
+  }
+  /// The one with this layer and index among those that each(stage, f) calls f for.
+  template <class Each>
+  [[nodiscard]] parameter_view<compute> found(std::size_t layer, std::size_t index, Each each) {
+    parameter_view<compute> one;
+    on_stage_of(layer, [&](auto& stage) {
+      each(stage, [&](auto const& p) {
+        if (p.layer == layer && p.index == index) one = p;
+      });
+    });
+    return one;
   }
   /// Calls f(stage) for each stage of this device.
   template <class F>

@@ -23,13 +23,6 @@
 
 namespace mpx {
 
-/// Neighbouring parameters of a stage that one data rank updates, and where it stores what it alone has of them.
-/// Units   elements: from the stage's first parameter; from the first that this rank stores
-struct held_slice {
-  std::size_t begin = 0, end = 0;
-  std::size_t stored = 0;
-};
-
 /// The plan's tables, as a stage reads them.
 struct stage_tables {
   stage_info const* info = nullptr;
@@ -39,7 +32,7 @@ struct stage_tables {
   held_stream const* held = nullptr;
   std::size_t held_count = 0;
   extents capacity;
-  std::span<held_slice const> slices{};  ///< where data ranks divide the stage: this one's, in memory order
+  std::span<held_slice const> slices{};  ///< where data ranks divide the stage: this one's
 };
 
 /// A parameter in memory, or a run of its elements, as its rank holds it.
