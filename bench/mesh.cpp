@@ -5,7 +5,6 @@
 // Each device is one thread, so this says something on two free cores at least.
 #include <mpx/mpx.hpp>
 
-#include <algorithm>
 #include <chrono>
 #include <cstdio>
 #include <functional>
@@ -13,17 +12,15 @@
 #include <string>
 #include <vector>
 
+#include "jobs.hpp"
+#include "measure.hpp"
+
 namespace {
 
 double seconds_of(std::function<void()> const& work) {
   auto const begin = std::chrono::steady_clock::now();
   work();
-  return std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
-}
-
-double median(std::vector<double> values) {
-  std::sort(values.begin(), values.end());
-  return values[values.size() / 2];
+  return bench::seconds_since(begin);
 }
 
 constexpr int sequences = 16, tokens = 128;
@@ -54,24 +51,14 @@ template <class Placement>
 using empty_recipe = mpx::recipe<Placement, mpx::one_f_one_b<mpx::microbatches<64>>, mpx::sgd, mpx::constant_rate,
                                  mpx::microbatch_capacity<mpx::sequences<1>, mpx::tokens<1>>>;
 
-mpx::batch batch_of(int count, int length, int vocabulary) {
-  mpx::batch made{{count, {0, length}}, {}, "random"};
-  std::vector<std::int32_t> ids;
-  for (int i = 0; i < count * length; ++i) ids.push_back((i * 7919 + i / 3) % vocabulary);
-  made.columns.push_back({"inputs", mpx::axis::target, false, ids});
-  made.columns.push_back({"targets", mpx::axis::target, false, ids});
-  made.columns.push_back({"target_lengths", mpx::axis::target, true, std::vector<std::int32_t>(static_cast<std::size_t>(count), length)});
-  return made;
-}
-
 template <class Placement>
 double microseconds_per_action() {
   mpx::trainer<empty_model, empty_recipe<Placement>> trainer;
-  auto const batch = batch_of(64, 1, 8);
+  auto const batch = bench::random_batch(64, 0, 1, 8, 1);
   trainer.step(batch);
   std::vector<double> runs;
   for (int i = 0; i < 31; ++i) runs.push_back(seconds_of([&] { trainer.step(batch); }));
-  return 1e6 * median(runs) / static_cast<double>(trainer.plan.actions.actions.size());
+  return 1e6 * bench::median(runs) / static_cast<double>(trainer.plan.actions.actions.size());
 }
 
 struct contender {
@@ -90,7 +77,7 @@ contender on(std::string label, mpx::batch const& batch) {
 }  // namespace
 
 int main() {
-  auto const batch = batch_of(sequences, tokens, 256);
+  auto const batch = bench::random_batch(sequences, 0, tokens, 256, 1);
   std::vector<contender> all{on<mpx::mesh<>>("one device", batch), on<mpx::mesh<mpx::pipeline<2>>>("pipeline<2>", batch),
                              on<mpx::mesh<mpx::data<2>>>("data<2>", batch),
                              on<mpx::mesh<mpx::tensor<2>>>("tensor<2>", batch)};
@@ -100,8 +87,8 @@ int main() {
   std::printf("gpt2, 6 layers, width 384, %d x %d tokens in 8 microbatches, f32\n", sequences, tokens);
   std::printf("  %-12s %12s %14s %10s\n", "mesh", "ms a step", "tokens/s", "speed-up");
   for (auto const& one : all)
-    std::printf("  %-12s %12.1f %14.0f %10.2f\n", one.label.c_str(), 1e3 * median(one.seconds),
-                sequences * tokens / median(one.seconds), median(all[0].seconds) / median(one.seconds));
+    std::printf("  %-12s %12.1f %14.0f %10.2f\n", one.label.c_str(), 1e3 * bench::median(one.seconds),
+                sequences * tokens / bench::median(one.seconds), bench::median(all[0].seconds) / bench::median(one.seconds));
   std::printf("the executor's own cost, empty layers: %.2f us an action on one device, %.2f on two\n",
               microseconds_per_action<mpx::place_all<>>(), microseconds_per_action<mpx::place_evenly<2>>());
 }

@@ -12,11 +12,9 @@
 #include <type_traits>
 #include <vector>
 
-namespace bench {
+#include "measure.hpp"
 
-inline double seconds_since(std::chrono::steady_clock::time_point begin) {
-  return std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
-}
+namespace bench {
 
 /// One product by itself, its operands in cache where they fit: the best of several runs. The rate of all of them is the
 /// limit that a step is held against.

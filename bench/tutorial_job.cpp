@@ -2,11 +2,5 @@
 #include "worker.hpp"
 
 int main(int argc, char** argv) {
-  using bench::timed;
-  using bench::tutorial;
-  return bench::run(argc, argv, "Steps of the tutorial's encoder-decoder",
-                    {timed<tutorial, mpx::mesh<>, mpx::f32_only, 1>("f32", 1),
-                     timed<tutorial, mpx::mesh<>, mpx::bf16_mixed, 1>("bf16", 1),
-                     timed<tutorial, mpx::mesh<mpx::data<2>>, mpx::f32_only, 1>("f32", 2),
-                     timed<tutorial, mpx::mesh<mpx::data<2>>, mpx::bf16_mixed, 1>("bf16", 2)});
+  return bench::run(argc, argv, "Steps of the tutorial's encoder-decoder", bench::on_one_and_two_threads<bench::tutorial>());
 }

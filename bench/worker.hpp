@@ -18,14 +18,10 @@
 #include <vector>
 
 #include "jobs.hpp"
+#include "measure.hpp"
 #include "observed.hpp"
 
 namespace bench {
-
-inline double median(std::vector<double> values) {
-  std::sort(values.begin(), values.end());
-  return values[values.size() / 2];
-}
 
 /// Units  MiB
 inline double peak_memory() {
@@ -52,6 +48,14 @@ configuration timed(char const* precision, int threads) {
             auto batch = std::make_shared<mpx::batch>(Job::batch());
             return [made, batch] { return made->step(*batch).seconds; };
           }};
+}
+
+/// A job in f32 and bf16, on one thread and on two data ranks.
+template <class Job>
+std::vector<configuration> on_one_and_two_threads() {
+  return {timed<Job, mpx::mesh<>, mpx::f32_only, 1>("f32", 1), timed<Job, mpx::mesh<>, mpx::bf16_mixed, 1>("bf16", 1),
+          timed<Job, mpx::mesh<mpx::data<2>>, mpx::f32_only, 1>("f32", 2),
+          timed<Job, mpx::mesh<mpx::data<2>>, mpx::bf16_mixed, 1>("bf16", 2)};
 }
 
 /// What a step's products take by themselves, shared evenly among the threads.

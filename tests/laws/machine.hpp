@@ -63,26 +63,26 @@ double distance(std::vector<T> const& a, std::vector<T> const& b, double least =
   size = std::max(std::sqrt(size), least);
   return off == 0 ? 0 : std::sqrt(off) / (size > 0 ? size : 1);
 }
-/// Frobenius norm of the sums of |x[r,c]| over each row's columns, or over each column's rows.
+/// Frobenius norm of `sums` sums of |x[i * sum_stride + k * term_stride]| over `terms` k.
 template <class T>
-double size_of_row_sums(std::vector<T> const& x, std::size_t rows, std::size_t width) {
+double size_of_sums(std::vector<T> const& x, std::size_t sums, std::size_t sum_stride, std::size_t terms, std::size_t term_stride) {
   double size = 0;
-  for (std::size_t r = 0; r < rows; ++r) {
+  for (std::size_t i = 0; i < sums; ++i) {
     double sum = 0;
-    for (std::size_t c = 0; c < width; ++c) sum += std::abs(static_cast<double>(static_cast<float>(x[r * width + c])));
+    for (std::size_t k = 0; k < terms; ++k)
+      sum += std::abs(static_cast<double>(static_cast<float>(x[i * sum_stride + k * term_stride])));
     size += sum * sum;
   }
   return std::sqrt(size);
 }
+/// Over each row's columns, or over each column's rows.
+template <class T>
+double size_of_row_sums(std::vector<T> const& x, std::size_t rows, std::size_t width) {
+  return size_of_sums(x, rows, width, width, 1);
+}
 template <class T>
 double size_of_column_sums(std::vector<T> const& x, std::size_t rows, std::size_t width) {
-  double size = 0;
-  for (std::size_t c = 0; c < width; ++c) {
-    double sum = 0;
-    for (std::size_t r = 0; r < rows; ++r) sum += std::abs(static_cast<double>(static_cast<float>(x[r * width + c])));
-    size += sum * sum;
-  }
-  return std::sqrt(size);
+  return size_of_sums(x, width, 1, rows, width);
 }
 template <class T>
 bool same_bits(std::vector<T> const& a, std::vector<T> const& b) {

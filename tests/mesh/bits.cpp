@@ -12,29 +12,26 @@ std::vector<float> trained() {
   return test::all_parameters(trainer);
 }
 
-template <std::size_t D, std::size_t P, std::size_t T>
-using mesh = test::mesh_of<D, P, T>;
-template <std::size_t M>
-using eager = mpx::one_f_one_b<mpx::microbatches<M>>;
-template <std::size_t M>
-using late = mpx::gpipe<mpx::microbatches<M>>;
+using test::mesh_of;
+using test::eager;
+using test::late;
 
 }  // namespace
 
 TEST_CASE("on two tensor ranks the pipeline's cut and schedule change no bit", "[mesh][bits]") {
-  auto const one = trained<test::mesh_seq2seq, mesh<1, 1, 2>, eager<8>, mpx::bf16_mixed>();
-  CHECK(test::same_bytes(one, trained<test::mesh_seq2seq, mesh<1, 2, 2>, eager<8>, mpx::bf16_mixed>()));
-  CHECK(test::same_bytes(one, trained<test::mesh_seq2seq, mesh<1, 3, 2>, late<8>, mpx::bf16_mixed>()));
+  auto const one = trained<test::mesh_seq2seq, mesh_of<1, 1, 2>, eager<8>, mpx::bf16_mixed>();
+  CHECK(test::same_bytes(one, trained<test::mesh_seq2seq, mesh_of<1, 2, 2>, eager<8>, mpx::bf16_mixed>()));
+  CHECK(test::same_bytes(one, trained<test::mesh_seq2seq, mesh_of<1, 3, 2>, late<8>, mpx::bf16_mixed>()));
 }
 
 TEST_CASE("on two data ranks the pipeline's cut and schedule change no bit, tied tables included", "[mesh][bits]") {
-  auto const one = trained<test::mesh_gpt2, mesh<2, 1, 1>, eager<4>, mpx::f32_only>();
-  CHECK(test::same_bytes(one, trained<test::mesh_gpt2, mesh<2, 2, 1>, eager<4>, mpx::f32_only>()));
-  CHECK(test::same_bytes(one, trained<test::mesh_gpt2, mesh<2, 3, 1>, late<4>, mpx::f32_only>()));
+  auto const one = trained<test::mesh_gpt2, mesh_of<2, 1, 1>, eager<4>, mpx::f32_only>();
+  CHECK(test::same_bytes(one, trained<test::mesh_gpt2, mesh_of<2, 2, 1>, eager<4>, mpx::f32_only>()));
+  CHECK(test::same_bytes(one, trained<test::mesh_gpt2, mesh_of<2, 3, 1>, late<4>, mpx::f32_only>()));
 }
 
 TEST_CASE("after training, every rank holds its slice of the same parameters", "[mesh][bits]") {
-  mpx::trainer<test::mesh_gpt2, test::mesh_recipe<mesh<2, 2, 2>, mpx::bf16_mixed, eager<4>, mpx::adam>> trainer{
+  mpx::trainer<test::mesh_gpt2, test::mesh_recipe<mesh_of<2, 2, 2>, mpx::bf16_mixed, eager<4>, mpx::adam>> trainer{
       {.lr = {.peak = 1e-2f}, .dropout = 0.2f}};
   auto const first = test::all_parameters(trainer);
   for (int step = 0; step < 6; ++step) trainer.step(test::mesh_batch(step));
@@ -62,13 +59,13 @@ TEST_CASE("a mesh answers as one device does, with fewer sequences than microbat
 }
 
 TEST_CASE("two runs of one mesh give the same bits", "[mesh][bits]") {
-  auto const one = trained<test::mesh_gpt2, mesh<2, 2, 2>, eager<4>, mpx::bf16_mixed>();
-  CHECK(test::same_bytes(one, trained<test::mesh_gpt2, mesh<2, 2, 2>, eager<4>, mpx::bf16_mixed>()));
+  auto const one = trained<test::mesh_gpt2, mesh_of<2, 2, 2>, eager<4>, mpx::bf16_mixed>();
+  CHECK(test::same_bytes(one, trained<test::mesh_gpt2, mesh_of<2, 2, 2>, eager<4>, mpx::bf16_mixed>()));
 }
 
 TEST_CASE("arenas, sums and messages of a mesh are those of its plan", "[mesh][plan]") {
-  test::counts_what_is_planned<test::mesh_seq2seq, mesh<1, 2, 2>, mpx::bf16_mixed>();
-  test::counts_what_is_planned<test::mesh_seq2seq, mesh<2, 2, 2>, mpx::f32_only>();
-  test::counts_what_is_planned<test::mesh_gpt2, mesh<2, 1, 4>, mpx::f32_only>();
-  test::counts_what_is_planned<test::mesh_gpt2, mesh<4, 1, 1>, mpx::bf16_mixed>();
+  test::counts_what_is_planned<test::mesh_seq2seq, mesh_of<1, 2, 2>, mpx::bf16_mixed>();
+  test::counts_what_is_planned<test::mesh_seq2seq, mesh_of<2, 2, 2>, mpx::f32_only>();
+  test::counts_what_is_planned<test::mesh_gpt2, mesh_of<2, 1, 4>, mpx::f32_only>();
+  test::counts_what_is_planned<test::mesh_gpt2, mesh_of<4, 1, 1>, mpx::bf16_mixed>();
 }

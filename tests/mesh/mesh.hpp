@@ -142,6 +142,10 @@ inline bool same_bytes(std::vector<float> const& a, std::vector<float> const& b)
 using one_device = mpx::mesh<>;
 template <std::size_t D, std::size_t P, std::size_t T>
 using mesh_of = mpx::mesh<mpx::data<D>, mpx::pipeline<P>, mpx::tensor<T>>;
+template <std::size_t M>
+using eager = mpx::one_f_one_b<mpx::microbatches<M>>;
+template <std::size_t M>
+using late = mpx::gpipe<mpx::microbatches<M>>;
 
 /// What a model answers: its loss, and the logits of the next token, for fewer sequences than there are microbatches.
 template <class Model, class Mesh, class Precision = mpx::f32_only, class... More>

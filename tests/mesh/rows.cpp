@@ -4,8 +4,7 @@
 namespace {
 
 using rows = mpx::sequence_parallel;
-template <std::size_t D, std::size_t P, std::size_t T>
-using mesh = test::mesh_of<D, P, T>;
+using test::mesh_of;
 
 /// Gradients of one step by name, with its loss.
 struct named_gradients {
@@ -51,28 +50,28 @@ constexpr auto& plan = mpx::plan_v<Model, test::mesh_recipe<Mesh, mpx::f32_only,
 }  // namespace
 
 // 12 target rows and as many source rows on two ranks: a link carries half as much, and a slot holds less.
-static_assert(plan<test::mesh_seq2seq, mesh<1, 2, 2>, rows>.link_bytes(0).count * 2 ==
-              plan<test::mesh_seq2seq, mesh<1, 2, 2>>.link_bytes(0).count);
-static_assert(plan<test::mesh_gpt2, mesh<1, 1, 4>, rows>.stages[0].slot_size <
-              plan<test::mesh_gpt2, mesh<1, 1, 4>>.stages[0].slot_size);
+static_assert(plan<test::mesh_seq2seq, mesh_of<1, 2, 2>, rows>.link_bytes(0).count * 2 ==
+              plan<test::mesh_seq2seq, mesh_of<1, 2, 2>>.link_bytes(0).count);
+static_assert(plan<test::mesh_gpt2, mesh_of<1, 1, 4>, rows>.stages[0].slot_size <
+              plan<test::mesh_gpt2, mesh_of<1, 1, 4>>.stages[0].slot_size);
 // Of a block's 12 rows of 32 f32: x, its normalised copy and the two statistics, for attention and for the mlp.
 constexpr std::size_t block_rows = 2 * (2 * 12 * 32 + 2 * 12) * 4;
-static_assert(plan<test::mesh_gpt2, mesh<1, 1, 2>>.layers[1].saved_bytes -
-                  plan<test::mesh_gpt2, mesh<1, 1, 2>, rows>.layers[1].saved_bytes <= block_rows / 2 + 4 * 64 &&
-              plan<test::mesh_gpt2, mesh<1, 1, 2>>.layers[1].saved_bytes -
-                  plan<test::mesh_gpt2, mesh<1, 1, 2>, rows>.layers[1].saved_bytes >= block_rows / 2 - 4 * 64);
+static_assert(plan<test::mesh_gpt2, mesh_of<1, 1, 2>>.layers[1].saved_bytes -
+                  plan<test::mesh_gpt2, mesh_of<1, 1, 2>, rows>.layers[1].saved_bytes <= block_rows / 2 + 4 * 64 &&
+              plan<test::mesh_gpt2, mesh_of<1, 1, 2>>.layers[1].saved_bytes -
+                  plan<test::mesh_gpt2, mesh_of<1, 1, 2>, rows>.layers[1].saved_bytes >= block_rows / 2 - 4 * 64);
 // Without tensor ranks it is the same plan.
-static_assert(plan<test::mesh_gpt2, mesh<2, 2, 1>, rows>.arena_bytes == plan<test::mesh_gpt2, mesh<2, 2, 1>>.arena_bytes);
+static_assert(plan<test::mesh_gpt2, mesh_of<2, 2, 1>, rows>.arena_bytes == plan<test::mesh_gpt2, mesh_of<2, 2, 1>>.arena_bytes);
 
 TEST_CASE("slices of the rows give the bits of whole rows, but for gradients of whole parameters", "[mesh][sequence_parallel]") {
-  has_the_bits_of_whole_rows<test::mesh_gpt2, mesh<1, 1, 4>, mpx::f32_only>();
-  has_the_bits_of_whole_rows<test::mesh_seq2seq, mesh<1, 2, 2>, mpx::bf16_mixed>();
+  has_the_bits_of_whole_rows<test::mesh_gpt2, mesh_of<1, 1, 4>, mpx::f32_only>();
+  has_the_bits_of_whole_rows<test::mesh_seq2seq, mesh_of<1, 2, 2>, mpx::bf16_mixed>();
 }
 
 TEST_CASE("arenas, sums, gathers and messages of divided rows are those of the plan", "[mesh][sequence_parallel][plan]") {
-  test::counts_what_is_planned<test::mesh_seq2seq, mesh<1, 2, 2>, mpx::bf16_mixed, rows>();
-  test::counts_what_is_planned<test::mesh_gpt2, mesh<2, 1, 4>, mpx::f32_only, rows>();
-  test::counts_what_is_planned<test::mesh_gpt2, mesh<1, 2, 2>, mpx::f32_only, rows, mpx::recompute_block>();
+  test::counts_what_is_planned<test::mesh_seq2seq, mesh_of<1, 2, 2>, mpx::bf16_mixed, rows>();
+  test::counts_what_is_planned<test::mesh_gpt2, mesh_of<2, 1, 4>, mpx::f32_only, rows>();
+  test::counts_what_is_planned<test::mesh_gpt2, mesh_of<1, 2, 2>, mpx::f32_only, rows, mpx::recompute_block>();
 }
 
 TEST_CASE("llama and t5 with slices of the rows compute what one device computes", "[mesh][sequence_parallel]") {

@@ -3,12 +3,9 @@
 
 namespace {
 
-template <std::size_t D, std::size_t P, std::size_t T>
-using mesh = test::mesh_of<D, P, T>;
-template <std::size_t M>
-using eager = mpx::one_f_one_b<mpx::microbatches<M>>;
-template <std::size_t M>
-using late = mpx::gpipe<mpx::microbatches<M>>;
+using test::mesh_of;
+using test::eager;
+using test::late;
 using sharded = mpx::shard_gradients;
 using each = mpx::sum_each_microbatch;
 using small_buckets = mpx::gradient_buckets<mpx::bytes{20 << 10}>;
@@ -23,26 +20,26 @@ bool is_as_replicated() {
 }  // namespace
 
 TEST_CASE("sharded gradients train a tied gpt2 to the same bits", "[mesh][shard_gradients]") {
-  CHECK(is_as_replicated<test::mesh_gpt2, mesh<2, 2, 1>, mpx::f32_only, eager<4>, mpx::adamw, small_buckets>());
-  CHECK(is_as_replicated<test::mesh_gpt2, mesh<3, 2, 1>, mpx::bf16_mixed, late<3>, mpx::adam>());
+  CHECK(is_as_replicated<test::mesh_gpt2, mesh_of<2, 2, 1>, mpx::f32_only, eager<4>, mpx::adamw, small_buckets>());
+  CHECK(is_as_replicated<test::mesh_gpt2, mesh_of<3, 2, 1>, mpx::bf16_mixed, late<3>, mpx::adam>());
 }
 
 TEST_CASE("sharded gradients train an untied gpt2 to the same bits", "[mesh][shard_gradients]") {
-  CHECK(is_as_replicated<test::mesh_gpt2_untied, mesh<4, 1, 2>, mpx::bf16_mixed, eager<2>, mpx::adam, mpx::gradient_buckets<mpx::bytes{1}>>());
+  CHECK(is_as_replicated<test::mesh_gpt2_untied, mesh_of<4, 1, 2>, mpx::bf16_mixed, eager<2>, mpx::adam, mpx::gradient_buckets<mpx::bytes{1}>>());
 }
 
 TEST_CASE("sharded gradients train a seq2seq to the same bits", "[mesh][shard_gradients]") {
-  CHECK(is_as_replicated<test::mesh_seq2seq, mesh<2, 2, 2>, mpx::f32_only, eager<4>, mpx::adam, small_buckets>());
+  CHECK(is_as_replicated<test::mesh_seq2seq, mesh_of<2, 2, 2>, mpx::f32_only, eager<4>, mpx::adam, small_buckets>());
 }
 
 TEST_CASE("sharded gradients train a t5, whose blocks share a table, to the same bits", "[mesh][shard_gradients]") {
-  CHECK(is_as_replicated<test::mesh_t5, mesh<2, 2, 1>, mpx::bf16_mixed, eager<4>, mpx::adam, small_buckets>());
+  CHECK(is_as_replicated<test::mesh_t5, mesh_of<2, 2, 1>, mpx::bf16_mixed, eager<4>, mpx::adam, small_buckets>());
 }
 
 TEST_CASE("with one microbatch a rank, sharded gradients are summed as they always are", "[mesh][shard_gradients]") {
   using wide = mpx::microbatch_capacity<mpx::sequences<8>, mpx::source_tokens<6>, mpx::target_tokens<6>>;
   auto const trained = []<class... More>() {
-    mpx::trainer<test::mesh_gpt2, mpx::recipe<mesh<2, 1, 1>, mpx::bf16_mixed, mpx::clip_by_global_norm, wide, More...>> trainer{
+    mpx::trainer<test::mesh_gpt2, mpx::recipe<mesh_of<2, 1, 1>, mpx::bf16_mixed, mpx::clip_by_global_norm, wide, More...>> trainer{
         {.dropout = 0.2f}};
     for (int step = 0; step < 4; ++step) trainer.step(test::mesh_batch(step));
     return test::all_parameters(trainer);
@@ -54,13 +51,13 @@ TEST_CASE("with one microbatch a rank, sharded gradients are summed as they alwa
 }
 
 TEST_CASE("another order of sums is another rounding: the tests above can fail", "[mesh][shard_gradients]") {
-  auto const whole = test::sharded_run<test::mesh_gpt2, mesh<2, 1, 1>, mpx::f32_only, eager<4>, mpx::adam>();
-  CHECK_FALSE(test::same_bytes(whole, test::sharded_run<test::mesh_gpt2, mesh<2, 1, 1>, mpx::f32_only, eager<4>, mpx::adam, sharded>()));
+  auto const whole = test::sharded_run<test::mesh_gpt2, mesh_of<2, 1, 1>, mpx::f32_only, eager<4>, mpx::adam>();
+  CHECK_FALSE(test::same_bytes(whole, test::sharded_run<test::mesh_gpt2, mesh_of<2, 1, 1>, mpx::f32_only, eager<4>, mpx::adam, sharded>()));
 }
 
 TEST_CASE("sharded gradients take the bytes of their plan, and travel as planned", "[mesh][shard_gradients]") {
-  test::divides_what_is_planned<test::mesh_gpt2, test::mesh_recipe<mesh<2, 2, 1>, mpx::bf16_mixed, eager<4>, mpx::adam, sharded>>();
+  test::divides_what_is_planned<test::mesh_gpt2, test::mesh_recipe<mesh_of<2, 2, 1>, mpx::bf16_mixed, eager<4>, mpx::adam, sharded>>();
   test::divides_what_is_planned<test::mesh_seq2seq,
-                                test::mesh_recipe<mesh<3, 1, 2>, mpx::f32_only, eager<3>, mpx::adam, sharded, small_buckets>>();
-  test::slices_are_all_there<test::mesh_gpt2_untied, test::mesh_recipe<mesh<4, 1, 1>, mpx::bf16_mixed, eager<2>, mpx::adam, sharded>>();
+                                test::mesh_recipe<mesh_of<3, 1, 2>, mpx::f32_only, eager<3>, mpx::adam, sharded, small_buckets>>();
+  test::slices_are_all_there<test::mesh_gpt2_untied, test::mesh_recipe<mesh_of<4, 1, 1>, mpx::bf16_mixed, eager<2>, mpx::adam, sharded>>();
 }

@@ -3,10 +3,8 @@
 
 namespace {
 
-template <std::size_t D, std::size_t P, std::size_t T>
-using mesh = test::mesh_of<D, P, T>;
-template <std::size_t M>
-using eager = mpx::one_f_one_b<mpx::microbatches<M>>;
+using test::mesh_of;
+using test::eager;
 using sharded = mpx::shard_optimizer;
 
 template <class Model, class Mesh, class Precision, std::size_t M, class... More>
@@ -35,52 +33,52 @@ struct sign_momentum {
 }  // namespace
 
 TEST_CASE("a sharded optimizer trains a tied gpt2 to the same bits", "[mesh][shard_optimizer]") {
-  CHECK(is_as_replicated<test::mesh_gpt2, mesh<2, 2, 1>, mpx::f32_only, 4, mpx::adamw>());
-  CHECK(is_as_replicated<test::mesh_gpt2, mesh<3, 2, 1>, mpx::bf16_mixed, 3, mpx::adam>());
-  CHECK(is_as_replicated<test::mesh_gpt2, mesh<2, 1, 2>, mpx::bf16_mixed, 4, mpx::adam, mpx::canonical_sum>());
+  CHECK(is_as_replicated<test::mesh_gpt2, mesh_of<2, 2, 1>, mpx::f32_only, 4, mpx::adamw>());
+  CHECK(is_as_replicated<test::mesh_gpt2, mesh_of<3, 2, 1>, mpx::bf16_mixed, 3, mpx::adam>());
+  CHECK(is_as_replicated<test::mesh_gpt2, mesh_of<2, 1, 2>, mpx::bf16_mixed, 4, mpx::adam, mpx::canonical_sum>());
 }
 
 TEST_CASE("a sharded optimizer trains an untied gpt2 to the same bits", "[mesh][shard_optimizer]") {
-  CHECK(is_as_replicated<test::mesh_gpt2_untied, mesh<4, 2, 1>, mpx::bf16_mixed, 2, mpx::sgd_momentum>());
-  CHECK(is_as_replicated<test::mesh_gpt2_untied, mesh<3, 1, 1>, mpx::f32_only, 3, mpx::adam, mpx::gradient_buckets<mpx::bytes{1}>>());
+  CHECK(is_as_replicated<test::mesh_gpt2_untied, mesh_of<4, 2, 1>, mpx::bf16_mixed, 2, mpx::sgd_momentum>());
+  CHECK(is_as_replicated<test::mesh_gpt2_untied, mesh_of<3, 1, 1>, mpx::f32_only, 3, mpx::adam, mpx::gradient_buckets<mpx::bytes{1}>>());
 }
 
 TEST_CASE("a sharded optimizer trains a seq2seq to the same bits", "[mesh][shard_optimizer]") {
-  CHECK(is_as_replicated<test::mesh_seq2seq, mesh<2, 2, 2>, mpx::bf16_mixed, 4, mpx::adam>());
-  CHECK(is_as_replicated<test::mesh_seq2seq, mesh<4, 1, 1>, mpx::f32_only, 2, mpx::adam, mpx::canonical_sum>());
+  CHECK(is_as_replicated<test::mesh_seq2seq, mesh_of<2, 2, 2>, mpx::bf16_mixed, 4, mpx::adam>());
+  CHECK(is_as_replicated<test::mesh_seq2seq, mesh_of<4, 1, 1>, mpx::f32_only, 2, mpx::adam, mpx::canonical_sum>());
 }
 
 TEST_CASE("a sharded table of several portions is trained to the same bits", "[mesh][shard_optimizer]") {
-  CHECK(is_as_replicated<large_table, mesh<2, 2, 1>, mpx::bf16_mixed, 4, mpx::adam>());
-  CHECK(is_as_replicated<large_table, mesh<3, 1, 1>, mpx::f32_only, 3, mpx::adam>());
+  CHECK(is_as_replicated<large_table, mesh_of<2, 2, 1>, mpx::bf16_mixed, 4, mpx::adam>());
+  CHECK(is_as_replicated<large_table, mesh_of<3, 1, 1>, mpx::f32_only, 3, mpx::adam>());
 }
 
 TEST_CASE("a user's own optimizer is sharded like any other", "[mesh][shard_optimizer]") {
-  CHECK(is_as_replicated<test::mesh_gpt2, mesh<2, 1, 1>, mpx::bf16_mixed, 4, sign_momentum>());
+  CHECK(is_as_replicated<test::mesh_gpt2, mesh_of<2, 1, 1>, mpx::bf16_mixed, 4, sign_momentum>());
 }
 
 TEST_CASE("on one data rank a sharded optimizer is none", "[mesh][shard_optimizer]") {
-  using whole = test::mesh_recipe<mesh<1, 2, 1>, mpx::bf16_mixed, eager<8>, mpx::adam>;
-  using alone = test::mesh_recipe<mesh<1, 2, 1>, mpx::bf16_mixed, eager<8>, mpx::adam, sharded>;
+  using whole = test::mesh_recipe<mesh_of<1, 2, 1>, mpx::bf16_mixed, eager<8>, mpx::adam>;
+  using alone = test::mesh_recipe<mesh_of<1, 2, 1>, mpx::bf16_mixed, eager<8>, mpx::adam, sharded>;
   STATIC_REQUIRE(mpx::plan_v<test::mesh_gpt2, whole>.arena_bytes == mpx::plan_v<test::mesh_gpt2, alone>.arena_bytes);
-  CHECK(is_as_replicated<test::mesh_gpt2, mesh<1, 2, 1>, mpx::bf16_mixed, 8, mpx::adam>());
+  CHECK(is_as_replicated<test::mesh_gpt2, mesh_of<1, 2, 1>, mpx::bf16_mixed, 8, mpx::adam>());
 }
 
 TEST_CASE("slices of all data ranks are the whole model, and all ranks read the same weights", "[mesh][shard_optimizer]") {
-  test::slices_are_all_there<test::mesh_gpt2, test::mesh_recipe<mesh<2, 2, 2>, mpx::bf16_mixed, eager<4>, mpx::adam, sharded>>();
-  test::slices_are_all_there<test::mesh_seq2seq, test::mesh_recipe<mesh<3, 1, 1>, mpx::f32_only, eager<3>, mpx::adam, sharded>>();
-  test::slices_are_all_there<large_table, test::mesh_recipe<mesh<4, 1, 1>, mpx::bf16_mixed, eager<2>, mpx::adam, sharded>>();
+  test::slices_are_all_there<test::mesh_gpt2, test::mesh_recipe<mesh_of<2, 2, 2>, mpx::bf16_mixed, eager<4>, mpx::adam, sharded>>();
+  test::slices_are_all_there<test::mesh_seq2seq, test::mesh_recipe<mesh_of<3, 1, 1>, mpx::f32_only, eager<3>, mpx::adam, sharded>>();
+  test::slices_are_all_there<large_table, test::mesh_recipe<mesh_of<4, 1, 1>, mpx::bf16_mixed, eager<2>, mpx::adam, sharded>>();
 }
 
 TEST_CASE("a divided state takes the bytes of its plan, and its slices travel as planned", "[mesh][shard_optimizer]") {
-  test::divides_what_is_planned<test::mesh_gpt2, test::mesh_recipe<mesh<2, 2, 1>, mpx::bf16_mixed, eager<4>, mpx::adam, sharded>>();
-  test::divides_what_is_planned<test::mesh_seq2seq, test::mesh_recipe<mesh<3, 1, 2>, mpx::f32_only, eager<3>, mpx::sgd_momentum, sharded>>();
-  test::divides_what_is_planned<test::mesh_gpt2_untied, test::mesh_recipe<mesh<4, 3, 1>, mpx::bf16_mixed, eager<3>, mpx::adamw, sharded,
+  test::divides_what_is_planned<test::mesh_gpt2, test::mesh_recipe<mesh_of<2, 2, 1>, mpx::bf16_mixed, eager<4>, mpx::adam, sharded>>();
+  test::divides_what_is_planned<test::mesh_seq2seq, test::mesh_recipe<mesh_of<3, 1, 2>, mpx::f32_only, eager<3>, mpx::sgd_momentum, sharded>>();
+  test::divides_what_is_planned<test::mesh_gpt2_untied, test::mesh_recipe<mesh_of<4, 3, 1>, mpx::bf16_mixed, eager<3>, mpx::adamw, sharded,
                                                                           mpx::gradient_buckets<mpx::bytes{1}>>>();
 }
 
 TEST_CASE("values that are set reach every slice, tied copies included", "[mesh][shard_optimizer]") {
-  using recipe = test::mesh_recipe<mesh<3, 2, 1>, mpx::bf16_mixed, eager<3>, mpx::adam, sharded>;
+  using recipe = test::mesh_recipe<mesh_of<3, 2, 1>, mpx::bf16_mixed, eager<3>, mpx::adam, sharded>;
   mpx::trainer<test::mesh_gpt2, recipe> from{{.lr = {.peak = 1e-2f}, .seed = 1}}, to{{.lr = {.peak = 1e-2f}, .seed = 2}};
   for (int step = 0; step < 2; ++step) from.step(test::mesh_batch(step));
   from.each_parameter([&](std::string const& name, auto const& p) {

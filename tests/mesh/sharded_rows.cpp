@@ -4,10 +4,8 @@
 namespace {
 
 using rows = mpx::sequence_parallel;
-template <std::size_t D, std::size_t P, std::size_t T>
-using mesh = test::mesh_of<D, P, T>;
-template <std::size_t M>
-using eager = mpx::one_f_one_b<mpx::microbatches<M>>;
+using test::mesh_of;
+using test::eager;
 
 template <class Model, class Mesh, class Precision, std::size_t M, class Sharding, class... More>
 bool is_as_replicated() {
@@ -36,22 +34,22 @@ using recipe = test::mesh_recipe<Mesh, mpx::bf16_mixed, eager<M>, mpx::adam, row
 }  // namespace
 
 // Each data rank sums its slice of them alone.
-static_assert(mpx::plan_v<test::mesh_gpt2, recipe<mesh<2, 1, 2>, 4, mpx::shard_optimizer>>.stages[0].partial_gradients <
-              mpx::plan_v<test::mesh_gpt2, recipe<mesh<2, 1, 2>, 4>>.stages[0].partial_gradients);
+static_assert(mpx::plan_v<test::mesh_gpt2, recipe<mesh_of<2, 1, 2>, 4, mpx::shard_optimizer>>.stages[0].partial_gradients <
+              mpx::plan_v<test::mesh_gpt2, recipe<mesh_of<2, 1, 2>, 4>>.stages[0].partial_gradients);
 
 TEST_CASE("with divided rows a sharded optimizer trains to the same bits", "[mesh][sequence_parallel][shard_optimizer]") {
-  CHECK(is_as_replicated<test::mesh_gpt2, mesh<2, 1, 2>, mpx::f32_only, 4, mpx::shard_optimizer, mpx::adamw>());
-  CHECK(is_as_replicated<test::mesh_seq2seq, mesh<2, 2, 2>, mpx::bf16_mixed, 4, mpx::shard_optimizer, mpx::adam>());
+  CHECK(is_as_replicated<test::mesh_gpt2, mesh_of<2, 1, 2>, mpx::f32_only, 4, mpx::shard_optimizer, mpx::adamw>());
+  CHECK(is_as_replicated<test::mesh_seq2seq, mesh_of<2, 2, 2>, mpx::bf16_mixed, 4, mpx::shard_optimizer, mpx::adam>());
 }
 
 TEST_CASE("with divided rows sharded gradients train to the same bits", "[mesh][sequence_parallel][shard_gradients]") {
-  CHECK(is_as_replicated<test::mesh_gpt2, mesh<2, 2, 2>, mpx::bf16_mixed, 4, mpx::shard_gradients, mpx::adam,
+  CHECK(is_as_replicated<test::mesh_gpt2, mesh_of<2, 2, 2>, mpx::bf16_mixed, 4, mpx::shard_gradients, mpx::adam,
                          mpx::sum_each_microbatch>());
 }
 
 TEST_CASE("slices of partial gradients bring the bytes of the plan", "[mesh][sequence_parallel][plan]") {
-  tensor_ranks_bring_what_is_planned<test::mesh_gpt2, recipe<mesh<2, 1, 2>, 4>>();
-  tensor_ranks_bring_what_is_planned<test::mesh_gpt2, recipe<mesh<2, 2, 2>, 4, mpx::shard_optimizer>>();
-  tensor_ranks_bring_what_is_planned<test::mesh_seq2seq, recipe<mesh<3, 1, 2>, 2, mpx::shard_optimizer>>();
-  tensor_ranks_bring_what_is_planned<test::mesh_gpt2_untied, recipe<mesh<2, 1, 2>, 4, mpx::shard_gradients>>();
+  tensor_ranks_bring_what_is_planned<test::mesh_gpt2, recipe<mesh_of<2, 1, 2>, 4>>();
+  tensor_ranks_bring_what_is_planned<test::mesh_gpt2, recipe<mesh_of<2, 2, 2>, 4, mpx::shard_optimizer>>();
+  tensor_ranks_bring_what_is_planned<test::mesh_seq2seq, recipe<mesh_of<3, 1, 2>, 2, mpx::shard_optimizer>>();
+  tensor_ranks_bring_what_is_planned<test::mesh_gpt2_untied, recipe<mesh_of<2, 1, 2>, 4, mpx::shard_gradients>>();
 }
