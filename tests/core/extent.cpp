@@ -20,7 +20,7 @@ static_assert(bf16_sizes.of(mpx::element::i32) == 4);
 static_assert(mpx::tensor_extent{mpx::axis::source, 8}.bytes(size, bf16_sizes) == 256);
 static_assert(mpx::tensor_extent{mpx::axis::target, 1, mpx::element::accumulate}.bytes(size, bf16_sizes) == 128);
 // One i32 for each of 3 sequences.
-static_assert(mpx::tensor_extent{mpx::axis::target, 1, mpx::element::i32, true}.bytes(size, bf16_sizes) == 64);
+static_assert(mpx::tensor_extent{mpx::axis::target, 1, mpx::element::i32, mpx::per::sequence}.bytes(size, bf16_sizes) == 64);
 
 TEST_CASE("each of several tensors begins on a cache line", "[core][extent]") {
   constexpr std::array<mpx::tensor_extent, 2> both{{{mpx::axis::source, 8}, {mpx::axis::target, 1, mpx::element::accumulate}}};
@@ -46,7 +46,7 @@ static_assert(four.share(12, invariant) == 12 && four.share(12, replicated) == 1
 
 // 15 rows of 8 bf16 are 240 bytes: half of that on two ranks, a quarter on four.
 constexpr auto slice = mpx::split_columns(mpx::axis::source, 8);
-static_assert(slice.over_tensor == sharded_1 && slice.type == mpx::element::compute && !slice.per_sequence);
+static_assert(slice.over_tensor == sharded_1 && slice.type == mpx::element::compute && slice.row == mpx::per::token);
 static_assert(slice.exact_bytes(size, bf16_sizes) == 240 && slice.bytes(size, bf16_sizes) == 256);
 static_assert(slice.exact_bytes(two, bf16_sizes) == 120 && slice.bytes(two, bf16_sizes) == 128);
 static_assert(slice.exact_bytes(four, bf16_sizes) == 60 && slice.bytes(four, bf16_sizes) == 64);

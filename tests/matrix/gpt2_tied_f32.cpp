@@ -9,3 +9,7 @@ TEST_CASE("each layer of gpt2 with a tied head in f32 computes the FLOPs that it
   test::each_layer_as_planned<test::small_gpt2, mpx::f32_only, mpx::keep_activations>();
   test::each_layer_as_planned<test::small_gpt2, mpx::f32_only, mpx::recompute_block>();
 }
+
+TEST_CASE("gpt2 with a tied head in f32 runs as planned when backwards are split", "[matrix]") {
+  test::in_halves<test::small_gpt2, mpx::f32_only>();
+}

@@ -13,6 +13,10 @@ TEST_CASE("llama with shared keys and values runs as planned on 1 and 2 devices"
   test::on_devices<model, mpx::f32_only, 2>();
 }
 
+TEST_CASE("llama with shared keys and values runs as planned when backwards are split", "[matrix]") {
+  test::in_halves<model, mpx::bf16_mixed>();
+}
+
 TEST_CASE("each layer of llama with shared keys and values computes the FLOPs that its plan says", "[matrix][flops]") {
   test::each_layer_as_planned<model, mpx::f32_only, mpx::keep_activations>();
   test::each_layer_as_planned<model, mpx::f32_only, mpx::recompute_block>();

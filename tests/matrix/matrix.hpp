@@ -1,4 +1,4 @@
-// The plan is the run: one model in one precision, on 1 to 4 devices, under both schedules, activations kept or not.
+// The plan is the run: one model in one precision, on 1 to 4 devices, under each schedule, activations kept or not.
 #pragma once
 
 #include <cstddef>
@@ -69,6 +69,8 @@ using matrix_recipe =
 using gpipe_4 = mpx::gpipe<mpx::microbatches<4>>;
 using one_f_one_b_4 = mpx::one_f_one_b<mpx::microbatches<4>>;
 using interleaved_4 = mpx::interleaved<mpx::microbatches<4>, mpx::chunks<2>>;
+using zb_h1_4 = mpx::zb_h1<mpx::microbatches<4>>;
+using zb_v_4 = mpx::zb_v<mpx::microbatches<4>>;
 using none = std::vector<std::string>;
 
 template <class Model, class Recipe>
@@ -99,6 +101,15 @@ void on_1_to_4_devices() {
   on_devices<Model, Precision, 4>();
   runs_as_planned<Model, matrix_recipe<Precision, mpx::place_evenly<2>, interleaved_4, mpx::keep_activations>>(
       "2 devices, interleaved");
+}
+
+/// Backwards in halves, with activations kept and computed again for each half; two stages on each device, in a V.
+template <class Model, class Precision>
+void in_halves() {
+  using three = mpx::place_evenly<3>;
+  runs_as_planned<Model, matrix_recipe<Precision, three, zb_h1_4, mpx::keep_activations>>("zb_h1");
+  runs_as_planned<Model, matrix_recipe<Precision, three, zb_h1_4, mpx::recompute_block>>("zb_h1, recomputed");
+  runs_as_planned<Model, matrix_recipe<Precision, mpx::place_evenly<2>, zb_v_4, mpx::keep_activations>>("zb_v");
 }
 
 /// Each layer on a device of its own: what a device's products add up to is the layer's FLOPs.

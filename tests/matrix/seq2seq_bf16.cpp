@@ -9,3 +9,7 @@ TEST_CASE("each layer of seq2seq in bf16 computes the FLOPs that its plan says",
   test::each_layer_as_planned<test::small_seq2seq, mpx::bf16_mixed, mpx::keep_activations>();
   test::each_layer_as_planned<test::small_seq2seq, mpx::bf16_mixed, mpx::recompute_block>();
 }
+
+TEST_CASE("seq2seq in bf16 runs as planned when backwards are split", "[matrix]") {
+  test::in_halves<test::small_seq2seq, mpx::bf16_mixed>();
+}

@@ -146,6 +146,12 @@ template <std::size_t M>
 using eager = mpx::one_f_one_b<mpx::microbatches<M>>;
 template <std::size_t M>
 using late = mpx::gpipe<mpx::microbatches<M>>;
+template <std::size_t M>
+using dealt = mpx::interleaved<mpx::microbatches<M>, mpx::chunks<2>>;
+template <std::size_t M>
+using halved = mpx::zb_h1<mpx::microbatches<M>>;
+template <std::size_t M>
+using halved_v = mpx::zb_v<mpx::microbatches<M>>;
 
 /// What a model answers: its loss, and the logits of the next token, for fewer sequences than there are microbatches.
 template <class Model, class Mesh, class Precision = mpx::f32_only, class... More>
@@ -176,11 +182,10 @@ void is_within_the_bound_of(step_outcome const& one) {
 }
 
 /// Bytes that the groups and channels of a mesh count in one step of full microbatches, against the plan.
-template <class Model, class Mesh, class Precision, class... More>
+template <class Model, class Recipe>
 void counts_what_is_planned() {
-  using recipe = mesh_recipe<Mesh, Precision, mpx::one_f_one_b<share_of_microbatches<Mesh>>, More...>;
-  mpx::trainer<Model, recipe> trainer;
-  constexpr auto& plan = mpx::plan_v<Model, recipe>;
+  mpx::trainer<Model, Recipe> trainer;
+  constexpr auto& plan = trainer.plan;
   int const sequences = plan.capacity.sequences * static_cast<int>(plan.microbatches * plan.mesh.data);
   trainer.step(make_batch(sequences, 6, 6, 12, 16, 1));
   auto& devices = trainer.devices();
@@ -211,6 +216,11 @@ void counts_what_is_planned() {
       CHECK(backward == plan.link_bytes(link).count);
     }
   });
+}
+
+template <class Model, class Mesh, class Precision, class... More>
+void counts_what_is_planned() {
+  counts_what_is_planned<Model, mesh_recipe<Mesh, Precision, mpx::one_f_one_b<share_of_microbatches<Mesh>>, More...>>();
 }
 
 /// Every kind of mesh, and all kinds at once.

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include <mpx/plan/memory.hpp>
+#include <mpx/policy/zero_bubble.hpp>
 
 #include <mpx_test.hpp>
 
@@ -34,35 +35,55 @@ constexpr auto& gpipe = lists_of<mpx::gpipe<mpx::microbatches<M>>, P>;
 template <std::size_t P, std::size_t M>
 constexpr auto& eager = lists_of<mpx::one_f_one_b<mpx::microbatches<M>>, P>;
 
-/// Does every stage run each forward once, and later its backward once, on the same slot; and do no two microbatches
-/// that are in flight share a slot?
-template <std::size_t S, std::size_t D, std::size_t N>
-bool complete(mpx::action_lists<S, D, N> const& lists, std::size_t m) {
-  if (lists.fault != schedule_fault::none || lists.begin[D] != N) return false;
+/// Copies of a stage's tensors that microbatches take and give back: is each taken once, from those that there are, and
+/// never by two at a time?
+struct copies {
+  std::vector<int> of;
+  std::vector<bool> taken, given_back;
+  explicit copies(std::size_t m) : of(m, -1), taken(m), given_back(m) {}
+
+  bool take(std::size_t m, int copy, std::size_t count) {
+    auto const at = static_cast<std::size_t>(copy);
+    if (of[m] != -1 || at >= count || taken[at]) return false;
+    of[m] = copy;
+    return taken[at] = true;
+  }
+  bool give_back(std::size_t m, int copy) {
+    if (of[m] != copy || given_back[m]) return false;
+    taken[static_cast<std::size_t>(copy)] = false;
+    return given_back[m] = true;
+  }
+  [[nodiscard]] bool all_given_back() const {
+    return std::count(given_back.begin(), given_back.end(), true) == static_cast<std::ptrdiff_t>(given_back.size());
+  }
+};
+
+/// Does every stage run each forward once, and later its backward once, whole or both halves, on the same slot; and do no
+/// two microbatches that are in flight share a slot, nor what the first halves leave to the second ones?
+template <std::size_t S, std::size_t D, std::size_t M, std::size_t Tasks>
+bool complete(mpx::action_lists<S, D, M, Tasks> const& lists) {
+  if (lists.fault != schedule_fault::none || lists.begin[D] != lists.actions.size()) return false;
   for (std::size_t s = 0; s < S; ++s) {
-    std::vector<int> slot(m, -1);
-    std::vector<bool> done(m), taken(m);
+    copies slots(M), deferred(M);
     for (auto const& a : lists.actions) {
       if (a.stage != static_cast<int>(s)) continue;
-      auto const k = static_cast<std::size_t>(a.microbatch), at = static_cast<std::size_t>(a.slot);
-      if (a.kind == action_kind::forward) {
-        if (slot[k] != -1 || taken[at] || at >= lists.slots[s]) return false;
-        slot[k] = a.slot;
-        taken[at] = true;
-      } else if (a.kind == action_kind::backward) {
-        if (slot[k] != a.slot || done[k]) return false;
-        done[k] = true;
-        taken[at] = false;
-      }
+      auto const m = static_cast<std::size_t>(a.microbatch);
+      bool const sound = a.kind == action_kind::forward          ? slots.take(m, a.slot, lists.slots[s])
+                         : a.kind == action_kind::backward       ? slots.give_back(m, a.slot)
+                         : a.kind == action_kind::backward_input ? slots.of[m] == a.slot && deferred.take(m, a.deferred, lists.deferred[s])
+                         : a.kind == action_kind::backward_weights
+                             ? deferred.give_back(m, a.deferred) && slots.give_back(m, a.slot)
+                             : true;
+      if (!sound) return false;
     }
-    if (std::count(done.begin(), done.end(), true) != static_cast<std::ptrdiff_t>(m)) return false;
+    if (!slots.all_given_back() || (Tasks == 3 && !deferred.all_given_back())) return false;
   }
   return true;
 }
 
 /// Runs the lists as the devices would, each at its own pace: blocking sends and receives on channels of the given depth.
-template <std::size_t S, std::size_t D, std::size_t N>
-bool runs_to_its_end(mpx::action_lists<S, D, N> const& lists, std::size_t depth) {
+template <std::size_t S, std::size_t D, std::size_t M, std::size_t Tasks>
+bool runs_to_its_end(mpx::action_lists<S, D, M, Tasks> const& lists, std::size_t depth) {
   std::array<std::deque<int>, S> forward, backward;  // channels after stage s
   std::array<std::size_t, D> next{};
   for (std::size_t d = 0; d < D; ++d) next[d] = lists.begin[d];
@@ -156,7 +177,7 @@ template <std::size_t P, std::size_t M>
 void check_both() {
   INFO("stages " << P << ", microbatches " << M);
   for (auto const* lists : {&gpipe<P, M>, &eager<P, M>}) {
-    CHECK(complete(*lists, M));
+    CHECK(complete(*lists));
     CHECK(runs_to_its_end(*lists, mpx::channel_depth));
     CHECK(lists->idle_share == Approx((P - 1.0) / (M + P - 1.0)));
     CHECK(lists->makespan == Approx(3.0 * (M + P - 1)));
@@ -169,6 +190,8 @@ void check_both() {
 
 }  // namespace
 
+// All combinations of devices and microbatches up to 16 of the ones and 64 of the others would compile for minutes: these
+// are their corners, and what lies between.
 TEST_CASE("gpipe and 1F1B run every forward once and then its backward, to the end", "[plan][actions]") {
   check_both<1, 1>();
   check_both<1, 4>();
@@ -181,6 +204,116 @@ TEST_CASE("gpipe and 1F1B run every forward once and then its backward, to the e
   check_both<4, 8>();
   check_both<4, 16>();
   check_both<8, 8>();
+}
+
+namespace {
+
+template <std::size_t P, std::size_t M>
+void check_both_at_run_time() {
+  INFO("stages " << P << ", microbatches " << M);
+  std::array<std::size_t, P> device{};
+  std::array<double, P> one{}, two{};
+  for (std::size_t s = 0; s < P; ++s) {
+    device[s] = s;
+    one[s] = 1;
+    two[s] = 2;
+  }
+  auto const check = [](auto const& lists) {
+    CHECK(complete(lists));
+    CHECK(runs_to_its_end(lists, mpx::channel_depth));
+    CHECK(lists.idle_share == Approx((P - 1.0) / (M + P - 1.0)));
+  };
+  check(mpx::make_actions<mpx::gpipe<mpx::microbatches<M>>, P>(device, mpx::channel_depth, one, two));
+  auto const lists = mpx::make_actions<mpx::one_f_one_b<mpx::microbatches<M>>, P>(device, mpx::channel_depth, one, two);
+  check(lists);
+  for (std::size_t s = 0; s < P; ++s) CHECK(lists.slots[s] == std::min(M, P - s));
+}
+
+}  // namespace
+
+TEST_CASE("so do they on up to 16 stages with up to 64 microbatches", "[plan][actions]") {
+  check_both_at_run_time<8, 16>();
+  check_both_at_run_time<8, 32>();
+  check_both_at_run_time<8, 64>();
+  check_both_at_run_time<16, 16>();
+  check_both_at_run_time<16, 32>();
+  check_both_at_run_time<16, 64>();
+}
+
+namespace {
+
+/// Split backwards: V stages to each of P devices; a forward takes 1 and each half of a backward too.
+template <template <class> class Schedule, std::size_t V, std::size_t P, std::size_t M>
+void check_zero_bubble() {
+  INFO("devices " << P << ", microbatches " << M);
+  using schedule = Schedule<mpx::microbatches<M>>;
+  std::array<std::size_t, P * V> device{};
+  std::array<double, P * V> one{}, two{};
+  for (std::size_t s = 0; s < P * V; ++s) {
+    device[s] = s < P ? s : 2 * P - 1 - s;
+    one[s] = 1;
+    two[s] = 2;
+  }
+  auto const lists = mpx::make_actions<schedule, P>(device, mpx::channel_depth, one, two);
+  REQUIRE(lists.fault == schedule_fault::none);
+  CHECK(complete(lists));
+  CHECK(runs_to_its_end(lists, mpx::channel_depth));
+  // The last device cannot begin before the first microbatch has passed the others: nothing ends earlier than this.
+  CHECK(lists.makespan == 3.0 * V * M + P - 1);
+  CHECK(lists.idle_share == Approx((P - 1.0) / (3 * V * M + P - 1)));
+  for (std::size_t d = 0; d < P; ++d) CHECK(lists.in_flight(d) == V * std::min(M, P));
+}
+
+template <template <class> class Schedule, std::size_t V>
+void check_zero_bubble_everywhere() {
+  check_zero_bubble<Schedule, V, 1, 1>();
+  check_zero_bubble<Schedule, V, 1, 4>();
+  check_zero_bubble<Schedule, V, 2, 2>();
+  check_zero_bubble<Schedule, V, 2, 4>();
+  check_zero_bubble<Schedule, V, 3, 5>();
+  check_zero_bubble<Schedule, V, 4, 4>();
+  check_zero_bubble<Schedule, V, 4, 8>();
+  check_zero_bubble<Schedule, V, 4, 16>();
+  check_zero_bubble<Schedule, V, 8, 16>();
+  check_zero_bubble<Schedule, V, 8, 32>();
+  check_zero_bubble<Schedule, V, 8, 64>();
+  check_zero_bubble<Schedule, V, 16, 16>();
+  check_zero_bubble<Schedule, V, 16, 64>();
+}
+
+}  // namespace
+
+TEST_CASE("zb_h1 takes 3 M + p - 1, in 1F1B's memory", "[plan][actions]") {
+  check_zero_bubble_everywhere<mpx::zb_h1, 1>();
+  // What first halves leave to second ones is kept for as many microbatches as the stage stands from the first one.
+  std::array<double, 4> const one{1, 1, 1, 1}, two{2, 2, 2, 2};
+  auto const lists = mpx::make_actions<mpx::zb_h1<mpx::microbatches<8>>, 4>(std::array<std::size_t, 4>{0, 1, 2, 3}, mpx::channel_depth, one, two);
+  CHECK(lists.slots == std::array<std::size_t, 4>{4, 4, 4, 4});
+  CHECK(lists.deferred == std::array<std::size_t, 4>{1, 2, 3, 4});
+}
+
+TEST_CASE("zb_v takes 6 M + p - 1 with two stages on each device", "[plan][actions]") {
+  check_zero_bubble_everywhere<mpx::zb_v, 2>();
+}
+
+TEST_CASE("a schedule that splits backwards has both halves of each, in their order", "[plan][actions]") {
+  using enum mpx::work;
+  struct list {
+    std::array<mpx::task, 6> tasks;
+    schedule_fault fault;
+  };
+  static constexpr list lists[]{
+      {{{{forward, 0}, {backward_input, 0}, {forward, 1}, {backward_weights, 0}, {backward_input, 1}, {backward_weights, 1}}}, schedule_fault::none},
+      {{{{forward, 0}, {backward_weights, 0}, {forward, 1}, {backward_input, 0}, {backward_input, 1}, {backward_weights, 1}}}, schedule_fault::backward_first},
+      {{{{forward, 0}, {backward_input, 0}, {forward, 1}, {backward_weights, 0}, {backward_weights, 0}, {backward_weights, 1}}}, schedule_fault::repeated},
+      {{{{forward, 0}, {backward_input, 0}, {forward, 1}, {backward, 0}, {backward_input, 1}, {backward_weights, 1}}}, schedule_fault::repeated}};
+  for (auto const& [tasks, fault] : lists) {
+    mpx::task faulty;
+    CHECK(mpx::detail::check_tasks<2, 1, 3>(tasks, faulty) == fault);
+  }
+  // Nor has one that does not split them a half.
+  mpx::task faulty;
+  CHECK(mpx::detail::check_tasks<1, 1, 2>({{{forward, 0}, {backward_input, 0}}}, faulty) == schedule_fault::repeated);
 }
 
 namespace {
@@ -199,20 +332,14 @@ void check_interleaved() {
   }
   auto const lists = mpx::make_actions<schedule, P>(device, mpx::channel_depth, one, two);
   REQUIRE(lists.fault == schedule_fault::none);
-  CHECK(complete(lists, M));
+  CHECK(complete(lists));
   CHECK(runs_to_its_end(lists, mpx::channel_depth));
   // A device is busy for 3 M V; what it idles is what 1F1B idles over stages V times as long, 3 V (P - 1), divided by V.
   CHECK(lists.makespan == 3.0 * (V * M + P - 1));
   CHECK(lists.idle_share == Approx((P - 1.0) / (V * M + P - 1.0)));
   for (std::size_t d = 0; d < P; ++d) {
-    std::size_t in_flight = 0, most = 0;
-    for (std::size_t i = lists.begin[d]; i < lists.begin[d + 1]; ++i) {
-      CHECK(static_cast<std::size_t>(lists.actions[i].stage) % P == d);
-      in_flight += lists.actions[i].kind == action_kind::forward;
-      in_flight -= lists.actions[i].kind == action_kind::backward;
-      most = std::max(most, in_flight);
-    }
-    CHECK(most == std::min(V * M, 2 * (P - d - 1) + (V - 1) * P + 1));
+    for (std::size_t i = lists.begin[d]; i < lists.begin[d + 1]; ++i) CHECK(static_cast<std::size_t>(lists.actions[i].stage) % P == d);
+    CHECK(lists.in_flight(d) == std::min(V * M, 2 * (P - d - 1) + (V - 1) * P + 1));
   }
 }
 
@@ -250,7 +377,7 @@ TEST_CASE("a fault names the stage of its chunk", "[plan][actions]") {
 
 TEST_CASE("1F1B with fewer microbatches than stages keeps no more than there are", "[plan][actions]") {
   auto const& lists = eager<4, 2>;
-  CHECK(complete(lists, 2));
+  CHECK(complete(lists));
   CHECK(lists.slots == std::array<std::size_t, 4>{2, 2, 2, 1});
 }
 
@@ -285,13 +412,13 @@ TEST_CASE("stages of one device take turns without waiting for each other", "[pl
   std::array<double, 4> const one{1, 1, 1, 1}, two{2, 2, 2, 2};
   using schedule = mpx::one_f_one_b<mpx::microbatches<4>>;
   auto const lists = mpx::make_actions<schedule, 2>(std::array<std::size_t, 4>{0, 1, 0, 1}, mpx::channel_depth, one, two);
-  CHECK(complete(lists, 4));
+  CHECK(complete(lists));
   CHECK(runs_to_its_end(lists, mpx::channel_depth));
   for (std::size_t d = 0; d < 2; ++d)
     for (std::size_t i = lists.begin[d]; i < lists.begin[d + 1]; ++i) CHECK(lists.actions[i].stage % 2 == static_cast<int>(d));
 
   auto const alone = mpx::make_actions<schedule, 1>(std::array<std::size_t, 4>{}, mpx::channel_depth, one, two);
-  CHECK(complete(alone, 4));
+  CHECK(complete(alone));
   CHECK(runs_to_its_end(alone, mpx::channel_depth));
   CHECK(alone.idle_share == Approx(0.0).margin(1e-12));
   CHECK(alone.makespan == Approx(4 * 4 * 3.0));

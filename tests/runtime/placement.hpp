@@ -32,6 +32,8 @@ inline bool same_bytes(std::vector<float> const& a, std::vector<float> const& b)
 using gpipe_4 = mpx::gpipe<mpx::microbatches<4>>;
 using one_f_one_b_4 = mpx::one_f_one_b<mpx::microbatches<4>>;
 using interleaved_4 = mpx::interleaved<mpx::microbatches<4>, mpx::chunks<2>>;
+using zb_h1_4 = mpx::zb_h1<mpx::microbatches<4>>;
+using zb_v_4 = mpx::zb_v<mpx::microbatches<4>>;
 /// Encoder and decoder apart, and a device that holds the first and the last stage.
 using there_and_back = mpx::place_at<mpx::at<"encoder", mpx::host<0>>, mpx::at<"decoder.embedding", mpx::host<1>>,
                                      mpx::at<"decoder.layers", mpx::host<1>>, mpx::at<"decoder.norm", mpx::host<0>>,
@@ -51,6 +53,8 @@ void seq2seq_keeps_its_bytes() {
   CHECK(same_bytes(one, run.template operator()<mpx::place_evenly<4>, one_f_one_b_4>()));
   CHECK(same_bytes(one, run.template operator()<there_and_back, one_f_one_b_4>()));
   CHECK(same_bytes(one, run.template operator()<mpx::place_evenly<2>, interleaved_4>()));
+  CHECK(same_bytes(one, run.template operator()<mpx::place_evenly<3>, zb_h1_4>()));
+  CHECK(same_bytes(one, run.template operator()<mpx::place_evenly<2>, zb_v_4>()));
 }
 
 /// Its table tied to a head on another device, on 1, 2, 3 and 4 devices.
@@ -64,6 +68,8 @@ void gpt2_keeps_its_bytes() {
   CHECK(same_bytes(one, run.template operator()<mpx::place_evenly<4>, gpipe_4>()));
   CHECK(same_bytes(one, run.template operator()<mpx::place_evenly<4>, one_f_one_b_4>()));
   CHECK(same_bytes(one, run.template operator()<mpx::place_evenly<2>, interleaved_4>()));
+  CHECK(same_bytes(one, run.template operator()<mpx::place_evenly<3>, zb_h1_4>()));
+  CHECK(same_bytes(one, run.template operator()<mpx::place_evenly<2>, zb_v_4>()));
 }
 
 /// Its table has holders in both halves and at the end: on 1, 2, 3 and 5 devices, where the holders of both biases are
@@ -79,6 +85,8 @@ void t5_keeps_its_bytes() {
   CHECK(same_bytes(one, run.template operator()<mpx::place_evenly<3>, one_f_one_b_4>()));
   CHECK(same_bytes(one, run.template operator()<mpx::place_evenly<5>, gpipe_4>()));
   CHECK(same_bytes(one, run.template operator()<there_and_back, one_f_one_b_4>()));
+  CHECK(same_bytes(one, run.template operator()<mpx::place_evenly<3>, zb_h1_4>()));
+  CHECK(same_bytes(one, run.template operator()<mpx::place_evenly<2>, zb_v_4>()));
 }
 
 }  // namespace test

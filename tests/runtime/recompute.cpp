@@ -27,6 +27,10 @@ constexpr auto& first = mpx::plan_v<small_gpt2, recipe<recompute_first_block>>;
 static_assert(again.memory_on(mpx::host<0>{}).activations < keep.memory_on(mpx::host<0>{}).activations);
 static_assert(first.layers[1].recomputed && !first.layers[2].recomputed);
 // One more forward of the recomputed layers: the block stands in stage 0, and costs its own FLOPs again.
+// Each half of a split backward repeats it.
+static_assert(mpx::plan_v<small_gpt2, mpx::recipe<mpx::place_evenly<2>, zb_h1_4, recompute_first_block,
+                                                  mpx::microbatch_capacity<mpx::sequences<4>, mpx::target_tokens<6>>>>.stages[0].recomputed_flops ==
+              2 * first.layers[1].forward_flops);
 static_assert(keep.stages[0].recomputed_flops == 0 && first.stages[0].recomputed_flops == first.layers[1].forward_flops);
 // The head keeps nothing but its input, the loss its logits: neither is recomputed.
 static_assert(!again.layers[again.layer_count - 1].recomputed && !again.layers[again.layer_count - 2].recomputed);
@@ -41,6 +45,9 @@ TEST_CASE("recomputed t5 ends with the same bytes", "[runtime][recompute]") {
   recomputes_the_same_bits<small_t5, mpx::bf16_mixed>();
 }
 
-TEST_CASE("recomputed gpt2 ends with the same bytes", "[runtime][recompute]") {
+TEST_CASE("recomputed gpt2 ends with the same bytes, in both halves of split backwards too", "[runtime][recompute]") {
   recomputes_the_same_bits<small_gpt2, mpx::f32_only>();
+  using two = mpx::place_evenly<2>;
+  CHECK(same_bytes(after_20_steps<small_gpt2, mpx::f32_only, two, zb_h1_4>(),
+                   after_20_steps<small_gpt2, mpx::f32_only, two, zb_h1_4, mpx::recompute_block>()));
 }

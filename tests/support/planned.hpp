@@ -143,6 +143,7 @@ void compare_memory(difference_list& out, Plan const& plan, measured const& run)
     holds("states", s.states, run.parameters[number].states);
     follows("constants", s.constants);
     is_touched("saved", s.saved);
+    is_touched("deferred gradients", s.deferred_gradients);
     is_touched("working", s.working);
     follows("gradient buffers", s.gradient_buffers);  // a stage of one layer uses one of the two
     is_touched("held gradients", s.held_gradients);
@@ -172,7 +173,7 @@ void compare_links(difference_list& out, Plan const& plan, measured const& run) 
   }
 }
 
-/// FLOPs: each product has two more of its size in backward, and a recomputed layer repeats its forward.
+/// FLOPs: each product has two more of its size in backward, and a recomputed layer repeats its forward, for each half.
 template <class Plan>
 void compare_flops(difference_list& out, Plan const& plan, measured const& run) {
   auto const microbatches = static_cast<double>(plan.microbatches);
@@ -211,6 +212,8 @@ void compare_schedule(difference_list& out, Plan const& plan, measured const& ru
   for (std::size_t s = 0; s < Plan::stage_count; ++s)
     out.expect("stage " + std::to_string(s) + ", microbatches in flight", plan.stages[s].slots,
                simulation.in_flight[s]);
+  for (std::size_t s = 0; s < Plan::stage_count; ++s)
+    out.expect("stage " + std::to_string(s) + ", microbatches between halves", plan.stages[s].deferred, simulation.deferred[s]);
   out.expect("makespan", plan.actions.makespan, simulation.makespan);
   if (std::abs(plan.idle_share() - simulation.idle_share) > 1e-12)
     out.expect("idle share", plan.idle_share(), simulation.idle_share);

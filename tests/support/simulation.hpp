@@ -16,21 +16,23 @@ struct simulated {
   double makespan = 0;
   double work = 0;                     ///< of all devices together
   double idle_share = 0;               ///< idle time over total time, all devices together
-  std::vector<std::size_t> in_flight;  ///< of each stage: most microbatches between a forward and its backward
+  std::vector<std::size_t> in_flight;  ///< of each stage: most microbatches between a forward and its backward's end
+  std::vector<std::size_t> deferred;   ///< of each stage: most microbatches between the two halves of their backward
 };
 
 /// An action begins when the one before it on its device has ended and what it waits for has: a receive waits for the
 /// send of its message, a send for the receive that frees its place in a channel of this depth.
-/// Units   those of the costs, one for each stage; sends and receives take no time
-template <std::size_t Stages, std::size_t Devices, std::size_t Count>
-simulated simulate(mpx::action_lists<Stages, Devices, Count> const& lists, std::size_t depth,
+/// Units   those of the costs, one for each stage; half a backward is half its cost; sends and receives take no time
+template <std::size_t Stages, std::size_t Devices, std::size_t M, std::size_t Tasks>
+simulated simulate(mpx::action_lists<Stages, Devices, M, Tasks> const& lists, std::size_t depth,
                    std::vector<double> const& forward_cost, std::vector<double> const& backward_cost) {
   using mpx::action_kind;
   simulated out;
   std::size_t const all = lists.begin[Devices];
   auto const text = [&](std::size_t i) {
     char const* const kinds[] = {"receive forward",  "forward",  "send forward",
-                                 "receive backward", "backward", "send backward"};
+                                 "receive backward", "backward", "send backward",
+                                 "input half of backward", "weights half of backward"};
     mpx::action const& a = lists.actions[i];
     return std::string(kinds[static_cast<std::size_t>(a.kind)]) + ' ' + std::to_string(a.microbatch) + " on stage " +
            std::to_string(a.stage);
@@ -95,9 +97,10 @@ simulated simulate(mpx::action_lists<Stages, Devices, Count> const& lists, std::
     std::size_t const i = ready[done];
     mpx::action const& a = lists.actions[i];
     auto const s = static_cast<std::size_t>(a.stage);
-    double const cost = a.kind == action_kind::forward    ? forward_cost[s]
-                        : a.kind == action_kind::backward ? backward_cost[s]
-                                                          : 0;
+    double cost = 0;
+    if (a.kind == action_kind::forward) cost = forward_cost[s];
+    if (a.kind == action_kind::backward) cost = backward_cost[s];
+    if (a.kind == action_kind::backward_input || a.kind == action_kind::backward_weights) cost = backward_cost[s] / 2;
     out.makespan = std::max(out.makespan, begin[i] + cost);
     out.work += cost;
     for (std::size_t next : after[i]) {
@@ -112,25 +115,29 @@ simulated simulate(mpx::action_lists<Stages, Devices, Count> const& lists, std::
   }
   if (out.makespan > 0) out.idle_share = 1 - out.work / (out.makespan * static_cast<double>(Devices));
 
-  constexpr std::size_t microbatches = Count / mpx::action_count(Stages, 1);
-  std::vector<std::size_t> now(Stages);
-  std::vector<int> turns(Stages * microbatches);  // of each microbatch on each stage: a forward, then a backward
+  // The work of each microbatch on each stage: a forward, then a backward, whole or in halves.
+  std::vector<action_kind> const order =
+      Tasks == 3 ? std::vector{action_kind::forward, action_kind::backward_input, action_kind::backward_weights}
+                 : std::vector{action_kind::forward, action_kind::backward};
+  std::vector<std::size_t> now(Stages), between(Stages), turns(Stages * M);
   out.in_flight.resize(Stages);
+  out.deferred.resize(Stages);
   for (std::size_t i = 0; i < all; ++i) {
-    bool const forward = lists.actions[i].kind == action_kind::forward;
-    if (!forward && lists.actions[i].kind != action_kind::backward) continue;
+    action_kind const kind = lists.actions[i].kind;
+    bool const work = kind == action_kind::forward || kind == action_kind::backward || kind == action_kind::backward_input ||
+                      kind == action_kind::backward_weights;
+    if (!work) continue;
     auto const s = static_cast<std::size_t>(lists.actions[i].stage);
-    auto& turn = turns[s * microbatches + static_cast<std::size_t>(lists.actions[i].microbatch)];
-    if (turn++ != (forward ? 0 : 1)) return failed("out of turn: " + text(i));
-    if (forward)
-      out.in_flight[s] = std::max(out.in_flight[s], ++now[s]);
-    else
-      --now[s];
+    auto& turn = turns[s * M + static_cast<std::size_t>(lists.actions[i].microbatch)];
+    if (turn == order.size() || kind != order[turn++]) return failed("out of turn: " + text(i));
+    if (turn == 1) out.in_flight[s] = std::max(out.in_flight[s], ++now[s]);
+    if (kind == action_kind::backward_input) out.deferred[s] = std::max(out.deferred[s], ++between[s]);
+    if (kind == action_kind::backward_weights) --between[s];
+    if (turn == order.size()) --now[s];
   }
   for (std::size_t k = 0; k < turns.size(); ++k)
-    if (turns[k] != 2)
-      return failed("never forward and back: microbatch " + std::to_string(k % microbatches) + " on stage " +
-                    std::to_string(k / microbatches));
+    if (turns[k] != order.size())
+      return failed("never forward and back: microbatch " + std::to_string(k % M) + " on stage " + std::to_string(k / M));
   return out;
 }
 

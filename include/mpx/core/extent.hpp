@@ -24,12 +24,14 @@ struct row_slice {
   friend constexpr bool operator==(row_slice const&, row_slice const&) = default;
 };
 
-/// Sequences and tokens of a microbatch (or of the largest one, as a capacity), and how many tensor ranks share it.
+/// Sequences and tokens of a microbatch (or of the largest one, as a capacity), how many tensor ranks share it, and how
+/// they pass it.
 struct extents {
   int sequences = 0;
   std::array<int, 2> tokens{};
   std::size_t ranks = 1;  ///< T of mesh<tensor<T>>: columns that are sharded are divided by it
   spread rows_over_tensor = spread::invariant;  ///< sharded_0: ranks divide the rows of what is whole otherwise
+  bool splits_backward = false;  ///< gradients of weights come later than those of inputs, which need not wait for them
 
   [[nodiscard]] constexpr int tokens_on(axis a) const { return tokens[static_cast<std::size_t>(a)]; }
   [[nodiscard]] constexpr int rows(axis a) const { return sequences * tokens_on(a); }
@@ -66,12 +68,15 @@ struct element_sizes {
   }
 };
 
-/// One tensor of a microbatch: [B, T, width], or [B, width] when `per_sequence`.
+/// What a tensor has a row for.
+enum class per : unsigned char { token, sequence, layer };
+
+/// One tensor of a microbatch: [B, T, width], [B, width] per sequence, or [width] per layer.
 struct tensor_extent {
   axis rows = axis::target;
   std::size_t width = 0;  ///< of the whole mesh
   element type = element::compute;
-  bool per_sequence = false;
+  per row = per::token;
   spread over_tensor = spread::invariant;  ///< sharded_1: each tensor rank holds a slice of the columns
 
   /// Units   bytes of the rank with most rows, rounded up to a cache line
@@ -79,19 +84,21 @@ struct tensor_extent {
     return aligned(exact_bytes(e, sizes));
   }
   [[nodiscard]] constexpr std::size_t exact_bytes(extents const& e, element_sizes sizes) const {
-    auto const count = per_sequence ? static_cast<std::size_t>(e.sequences) : e.most_rows(rows, over_tensor);
+    auto const count = row == per::token      ? e.most_rows(rows, over_tensor)
+                       : row == per::sequence ? static_cast<std::size_t>(e.sequences)
+                                              : 1;
     return count * e.share(width, over_tensor) * sizes.of(type);
   }
 };
 
 /// A tensor that is summed over the tensor ranks: nothing where there is one.
 [[nodiscard]] constexpr tensor_extent summed_over_ranks(axis rows, std::size_t width, element type = element::compute) {
-  return {rows, width, type, false, spread::partial};
+  return {rows, width, type, per::token, spread::partial};
 }
 
 /// A tensor whose columns are divided among the tensor ranks.
 [[nodiscard]] constexpr tensor_extent split_columns(axis rows, std::size_t width, element type = element::compute) {
-  return {rows, width, type, false, spread::sharded_1};
+  return {rows, width, type, per::token, spread::sharded_1};
 }
 
 /// Such a tensor before it is divided by rows, or behind that: a whole stream's.

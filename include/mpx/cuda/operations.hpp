@@ -65,12 +65,14 @@ class operations : public Device {
   template <class T>
   void layer_norm_backward(T* dx, A<T>* dweight, A<T>* dbias, T const* dy, T const* x, A<T> const* mean,
                            A<T> const* rstd, T const* weight, std::size_t rows, std::size_t width) {
-    row_chunks const chunks{rows, width};
-    float *const weights = this->scratch(2 * chunks.elements()), *const biases = weights + chunks.elements();
-    this->run(layer_norm_parameter_gradients<T>{weights, biases, dy, x, mean, rstd, chunks});
-    this->run(add_rows<float>{dweight, weights, chunks.count(), width});
-    this->run(add_rows<float>{dbias, biases, chunks.count(), width});
-    this->run(layer_norm_input_gradient<T>{dx, dy, x, mean, rstd, weight, rows, width});
+    if (dweight) {
+      row_chunks const chunks{rows, width};
+      float *const weights = this->scratch(2 * chunks.elements()), *const biases = weights + chunks.elements();
+      this->run(layer_norm_parameter_gradients<T>{weights, biases, dy, x, mean, rstd, chunks});
+      this->run(add_rows<float>{dweight, weights, chunks.count(), width});
+      this->run(add_rows<float>{dbias, biases, chunks.count(), width});
+    }
+    if (dx) this->run(layer_norm_input_gradient<T>{dx, dy, x, mean, rstd, weight, rows, width});
   }
   template <class T>
   void rms_norm_forward(T* y, A<T>* rstd, T const* x, T const* weight, std::size_t rows, std::size_t width) {
@@ -79,11 +81,13 @@ class operations : public Device {
   template <class T>
   void rms_norm_backward(T* dx, A<T>* dweight, T const* dy, T const* x, A<T> const* rstd, T const* weight,
                          std::size_t rows, std::size_t width) {
-    row_chunks const chunks{rows, width};
-    float* const weights = this->scratch(chunks.elements());
-    this->run(rms_norm_parameter_gradients<T>{weights, dy, x, rstd, chunks});
-    this->run(add_rows<float>{dweight, weights, chunks.count(), width});
-    this->run(rms_norm_input_gradient<T>{dx, dy, x, rstd, weight, rows, width});
+    if (dweight) {
+      row_chunks const chunks{rows, width};
+      float* const weights = this->scratch(chunks.elements());
+      this->run(rms_norm_parameter_gradients<T>{weights, dy, x, rstd, chunks});
+      this->run(add_rows<float>{dweight, weights, chunks.count(), width});
+    }
+    if (dx) this->run(rms_norm_input_gradient<T>{dx, dy, x, rstd, weight, rows, width});
   }
 
   // --- tables ----------------------------------------------------------------------------------------------------------

@@ -138,7 +138,7 @@ struct row_operations {
       kernels::layer_norm_row(lanes{}, y + r * width, mean + r, rstd + r, x + r * width, weight, bias, width);
   }
 
-  /// dx is written; dweight and dbias are added to.
+  /// dx is written; dweight and dbias are added to. Both of them null, or dx: not asked for.
   template <class T>
   [[gnu::flatten]] MPX_KERNEL static void layer_norm_backward(T* dx, A<T>* dweight, A<T>* dbias, T const* dy,
                                                               T const* x, A<T> const* mean, A<T> const* rstd,
@@ -146,8 +146,8 @@ struct row_operations {
     for (std::size_t r = 0; r < rows; ++r) {
       std::size_t const at = r * width;
       A<T> const m = mean[r], s = rstd[r];
-      kernels::layer_norm_gradient_row(lanes{}, dx + at, dy + at, x + at, m, s, weight, width);
-      kernels::layer_norm_parameter_gradient_row(lanes{}, dweight, dbias, dy + at, x + at, m, s, width);
+      if (dx) kernels::layer_norm_gradient_row(lanes{}, dx + at, dy + at, x + at, m, s, weight, width);
+      if (dweight) kernels::layer_norm_parameter_gradient_row(lanes{}, dweight, dbias, dy + at, x + at, m, s, width);
     }
   }
 
@@ -159,7 +159,7 @@ struct row_operations {
       kernels::rms_norm_row(lanes{}, y + r * width, rstd + r, x + r * width, weight, width);
   }
 
-  /// dx is written; dweight is added to.
+  /// dx is written; dweight is added to. Null: not asked for.
   template <class T>
   [[gnu::flatten]] MPX_KERNEL static void rms_norm_backward(T* dx, A<T>* dweight, T const* dy, T const* x,
                                                             A<T> const* rstd, T const* weight, std::size_t rows,
@@ -167,8 +167,8 @@ struct row_operations {
     for (std::size_t r = 0; r < rows; ++r) {
       std::size_t const at = r * width;
       A<T> const s = rstd[r];
-      kernels::rms_norm_gradient_row(lanes{}, dx + at, dy + at, x + at, s, weight, width);
-      kernels::rms_norm_parameter_gradient_row(lanes{}, dweight, dy + at, x + at, s, width);
+      if (dx) kernels::rms_norm_gradient_row(lanes{}, dx + at, dy + at, x + at, s, weight, width);
+      if (dweight) kernels::rms_norm_parameter_gradient_row(lanes{}, dweight, dy + at, x + at, s, width);
     }
   }
 

@@ -78,33 +78,39 @@ struct execution<self_attention<W, H, Causal, Axis, Init, OutInit, Options...>> 
     auto const kv = o.template kept<grouped ? 2 : 1>();
     auto const heads = o.template kept<output>();
     typename scratch_space::frame const frame(c.scratch);
-    T* const d_heads_at = o.template scratch<0>();  // [B, T, H D / ranks]
-    T* const d_q_at = o.template scratch<1>();      // [B, T, H D / ranks]; or of qkv: [B, T, 3 H D / ranks]
+    T* const d_q_at = o.template deferred<0>();  // [B, T, H D / ranks]; or of qkv: [B, T, 3 H D / ranks]
     T* d_kv_at = d_q_at;
-    if constexpr (grouped) d_kv_at = o.template scratch<2>();  // [B, T, 2 N D / ranks]
-    A* const delta = o.template scratch<grouped ? 3 : 2>();   // [B, T, H / ranks]
-    A* const dq_sum = o.template scratch<grouped ? 4 : 3>();  // [B, T, H D / ranks]
+    if constexpr (grouped) d_kv_at = o.template deferred<1>();  // [B, T, 2 N D / ranks]
+    A* scores_at = nullptr;
+    if constexpr (layer::is_relative) scores_at = o.template deferred<grouped ? 2 : 1>();  // [buckets, H / ranks]
+    T* const d_heads_at = dx ? o.template scratch<0>() : nullptr;  // [B, T, H D / ranks]
 
     if constexpr (layer::has_bias) add_row_sum(c, o.template gradient<out + 1>(), dy, c.row_count(Axis, dy), W);
     auto const d_heads = with_all_rows(c, dy, Axis, W, [&](auto all) {
       add_weight_gradient(c, o.template gradient<out>(), all, heads, s.out);
       return multiply_back(c, d_heads_at, all, o.template parameter<out>(), s.out);
     });
-    A* score_gradient = nullptr;
-    if constexpr (layer::is_relative) score_gradient = look_up_into(o.template gradient<score>(), d_heads);
-    T const *const q_in = q.data, *const k_in = keys(c, kv.data);
-    T* const d_k_at = keys(c, d_kv_at);
-    c.machine.attention_backward(shape(c), d_q_at, d_k_at, d_k_at + s.keys, dq_sum, delta,
-                                 static_cast<T const*>(d_heads.data), static_cast<T const*>(heads.data),
-                                 static_cast<A const*>(o.template kept<output + 1>().data), q_in, k_in, k_in + s.keys,
-                                 lengths(c), score_bias_for(o, heads), score_gradient);
-    turn(c, d_q_at, d_kv_at, true);
+    if (dx) {
+      A* const delta = o.template scratch<1>();   // [B, T, H / ranks]
+      A* const dq_sum = o.template scratch<2>();  // [B, T, H D / ranks]
+      if constexpr (layer::is_relative) c.machine.zero(scores_at, score_count(c) * sizeof(A));
+      T const *const q_in = q.data, *const k_in = keys(c, kv.data);
+      T* const d_k_at = keys(c, d_kv_at);
+      c.machine.attention_backward(shape(c), d_q_at, d_k_at, d_k_at + s.keys, dq_sum, delta,
+                                   static_cast<T const*>(d_heads.data), static_cast<T const*>(heads.data),
+                                   static_cast<A const*>(o.template kept<output + 1>().data), q_in, k_in, k_in + s.keys,
+                                   lengths(c), score_bias_for(o, heads), scores_at);
+      turn(c, d_q_at, d_kv_at, true);
+    }
+    if constexpr (layer::is_relative)
+      if (A* const gradient = look_up_into(o.template gradient<score>(), d_heads)) c.machine.add(gradient, scores_at, score_count(c));
     auto const d_q = product_of(c, d_q_at, q, d_heads);
     auto const d_kv = product_of(c, d_kv_at, kv, d_heads);
-    with_all_rows(c, x, Axis, W, [&](auto all) {
-      detail::add_projection_gradients<first>(o, d_q, all, s.first);
-      if constexpr (grouped) detail::add_projection_gradients<key_value>(o, d_kv, all, s.key_value);
-    });
+    if (o.gradients)
+      with_all_rows(c, x, Axis, W, [&](auto all) {
+        detail::add_projection_gradients<first>(o, d_q, all, s.first);
+        if constexpr (grouped) detail::add_projection_gradients<key_value>(o, d_kv, all, s.key_value);
+      });
     return reduced(c, dx, Axis, W, [&](T* at) {
       auto const part = multiply_back(c, at, d_q, o.template parameter<first>(), s.first);
       if constexpr (grouped) add_multiplied_back(c, part, d_kv, o.template parameter<key_value>(), s.key_value);
@@ -150,6 +156,11 @@ struct execution<self_attention<W, H, Causal, Axis, Init, OutInit, Options...>> 
   static score_bias<typename C::compute> score_bias_for(operands<layer, C> const& o, [[maybe_unused]] Heads heads) {
     if constexpr (layer::is_relative) return {score_bias_of(heads, o.template parameter<score>()), buckets};
     else return {nullptr, buckets};
+  }
+  /// This rank's elements of the table that the scores' bias is looked up in.
+  template <class C>
+  static std::size_t score_count(C const& c) {
+    return positions::buckets * c.share(H);
   }
   /// Turns q and k by their tokens' positions, or back. Side by side they are turned as twice as many heads of one tensor.
   template <class C, class T>
@@ -205,35 +216,40 @@ struct execution<cross_attention<W, H, Init, Options...>> : no_constants {
     auto const kv = o.template kept<2>();
     auto const heads = o.template kept<3>();
     typename scratch_space::frame const frame(c.scratch);
-    T* const d_heads_at = o.template scratch<0>();   // [B, Tt, H D / ranks]
-    T* const d_q_at = o.template scratch<1>();       // [B, Tt, H D / ranks]
-    T* const d_kv_at = o.template scratch<2>();      // [B, Ts, 2 H D / ranks]
-    T* const d_memory_at = o.template scratch<3>();  // [B, Ts, C], or this rank's rows of it
-    A* const delta = o.template scratch<4>();        // [B, Tt, H / ranks]
-    A* const dq_sum = o.template scratch<5>();       // [B, Tt, H D / ranks]
+    T* const d_q_at = o.template deferred<0>();                     // [B, Tt, H D / ranks]
+    T* const d_kv_at = o.template deferred<1>();                    // [B, Ts, 2 H D / ranks]
+    T* const d_heads_at = dx ? o.template scratch<0>() : nullptr;   // [B, Tt, H D / ranks]
+    T* const d_memory_at = dx ? o.template scratch<1>() : nullptr;  // [B, Ts, C], or this rank's rows of it
 
     if constexpr (layer::has_bias) add_row_sum(c, o.template gradient<out + 1>(), dy, c.row_count(axis::target, dy), W);
     auto const d_heads = with_all_rows(c, dy, axis::target, W, [&](auto all) {
       add_weight_gradient(c, o.template gradient<out>(), all, heads, s.out);
       return multiply_back(c, d_heads_at, all, o.template parameter<out>(), s.out);
     });
-    T const* const kv_in = kv.data;
-    c.machine.attention_backward(shape(c), d_q_at, d_kv_at, d_kv_at + s.inner, dq_sum, delta,
-                                 static_cast<T const*>(d_heads.data), static_cast<T const*>(heads.data),
-                                 static_cast<A const*>(o.template kept<4>().data), static_cast<T const*>(q.data), kv_in,
-                                 kv_in + s.inner, lengths(c), score_bias<T>{}, static_cast<A*>(nullptr));
+    if (dx) {
+      A* const delta = o.template scratch<2>();   // [B, Tt, H / ranks]
+      A* const dq_sum = o.template scratch<3>();  // [B, Tt, H D / ranks]
+      T const* const kv_in = kv.data;
+      c.machine.attention_backward(shape(c), d_q_at, d_kv_at, d_kv_at + s.inner, dq_sum, delta,
+                                   static_cast<T const*>(d_heads.data), static_cast<T const*>(heads.data),
+                                   static_cast<A const*>(o.template kept<4>().data), static_cast<T const*>(q.data), kv_in,
+                                   kv_in + s.inner, lengths(c), score_bias<T>{}, static_cast<A*>(nullptr));
+    }
     auto const d_q = product_of(c, d_q_at, q, d_heads);
     auto const d_kv = product_of(c, d_kv_at, kv, d_heads);
 
-    with_all_rows(c, memory(c), axis::source, W,
-                  [&](auto all) { detail::add_projection_gradients<key_value>(o, d_kv, all, s.key_value); });
+    if (o.gradients)
+      with_all_rows(c, memory(c), axis::source, W,
+                    [&](auto all) { detail::add_projection_gradients<key_value>(o, d_kv, all, s.key_value); });
     auto const d_memory = reduced(c, d_memory_at, axis::source, W, [&](T* at) {
       return multiply_back(c, at, d_kv, o.template parameter<key_value>(), s.key_value);
     });
-    add(c, view_over<gradient_layout(decltype(memory(c))::mesh_layout), C::kind>(c.stream("memory").gradient), d_memory,
-        c.row_count(axis::source, d_memory) * W);
+    if (dx)
+      add(c, view_over<gradient_layout(decltype(memory(c))::mesh_layout), C::kind>(c.stream("memory").gradient), d_memory,
+          c.row_count(axis::source, d_memory) * W);
 
-    with_all_rows(c, x, axis::target, W, [&](auto all) { detail::add_projection_gradients<query>(o, d_q, all, s.query); });
+    if (o.gradients)
+      with_all_rows(c, x, axis::target, W, [&](auto all) { detail::add_projection_gradients<query>(o, d_q, all, s.query); });
     return reduced(c, dx, axis::target, W,
                    [&](T* at) { return multiply_back(c, at, d_q, o.template parameter<query>(), s.query); });
   }

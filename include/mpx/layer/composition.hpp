@@ -26,6 +26,10 @@ struct composition<L> {
   static void backward(C const& c, T const* weights, A* gradients, T const* constants, T const* dy, T* dx, std::byte* saved) {
     run_backward<body>(c, weights, gradients, constants, dy, dx, saved);
   }
+  template <class C, class T, class A>
+  static void weight_gradients(C const& c, T const* weights, A* gradients, T const* constants, std::byte* saved) {
+    run_weight_gradients<body>(c, weights, gradients, constants, saved);
+  }
 };
 
 namespace detail {
@@ -99,31 +103,79 @@ struct chain_execution<boost::hana::tuple<L...>> {
   template <class C, class T, class A>
   static void backward(C const& c, T const* weights, A* gradients, T const* constants, T const* dy, T* dx, std::byte* saved) {
     auto const at = saved_starts(c, saved);
+    auto const places = facts::gradient_places(c.capacity);
+    auto const kept = kept_by_part(c, at);
     typename scratch_space::frame const frame(c.scratch);
-    std::size_t const buffer = facts::gradient_buffer(c.capacity, C::sizes);
+    std::size_t const buffer = facts::gradient_buffer(c.capacity, C::sizes), count = facts::gradient_buffers(c.capacity);
     std::array<T*, 2> buffers{};
-    for (std::size_t b = 0; b < facts::gradient_buffers; ++b) buffers[b] = reinterpret_cast<T*>(c.scratch.take(buffer));
+    for (std::size_t b = 0; b < count; ++b) buffers[b] = reinterpret_cast<T*>(c.scratch.take(buffer));
 
     std::size_t turn = 0;
     T const* gradient = dy;
     auto const one = [&]<std::size_t I>(std::integral_constant<std::size_t, I>) {
       T* into = dx;
       if constexpr (I > 0) {
-        if constexpr (footprint<part<I>>::gradient_replaces_input) {
-          into = reinterpret_cast<T*>(at[I]);
-        } else {
+        if (places[I] == facts::place::over_input) into = reinterpret_cast<T*>(at[I]);
+        if (places[I] == facts::place::kept) into = kept[I - 1].gradient;
+        if (places[I] == facts::place::buffer) {
           into = buffers[turn];
-          turn = facts::gradient_buffers - 1 - turn;  // the other buffer, where there are two
+          turn = count - 1 - turn;  // the other buffer, where there are two
         }
       }
       constexpr std::size_t first = weight_start<C::tensor_ranks>[I];
-      run_backward<part<I>>(c.child(I), weights + first, gradients + first, constants + constant_start[I], gradient, into,
-                            at[I]);
+      run_backward<part<I>>(child<I>(c, kept), weights + first, gradients ? gradients + first : nullptr,
+                            constants + constant_start[I], gradient, into, at[I]);
       gradient = into;
     };
     [&]<std::size_t... I>(std::index_sequence<I...>) {
       (one(std::integral_constant<std::size_t, size - 1 - I>{}), ...);
     }(std::make_index_sequence<size>{});
+  }
+
+  template <class C, class T, class A>
+  static void weight_gradients(C const& c, T const* weights, A* gradients, T const* constants, std::byte* saved) {
+    auto const at = saved_starts(c, saved);
+    auto const kept = kept_by_part(c, at);
+    auto const one = [&]<std::size_t I>(std::integral_constant<std::size_t, I>) {
+      constexpr std::size_t first = weight_start<C::tensor_ranks>[I];
+      run_weight_gradients<part<I>>(child<I>(c, kept), weights + first, gradients + first, constants + constant_start[I], at[I]);
+    };
+    [&]<std::size_t... I>(std::index_sequence<I...>) {
+      (one(std::integral_constant<std::size_t, size - 1 - I>{}), ...);
+    }(std::make_index_sequence<size>{});
+  }
+
+ private:
+  /// What a part keeps until its weights' gradients are computed, if that is later.
+  template <class T>
+  struct kept_of {
+    std::byte* deferred = nullptr;
+    T* gradient = nullptr;
+  };
+  template <class C>
+  static auto kept_by_part(C const& c, std::array<std::byte*, size> const& saved) {
+    using T = typename C::compute;
+    std::array<kept_of<T>, size> kept{};
+    if (!c.capacity.splits_backward) return kept;
+    auto const bytes = facts::deferred_by_part(c.capacity, C::sizes);
+    std::array<std::size_t, size> const own{footprint<L>::deferred(c.capacity, C::sizes)...};
+    auto const places = facts::gradient_places(c.capacity);
+    std::byte* next = c.deferred;
+    for (std::size_t i = 0; i < size; ++i) {
+      kept[i].deferred = next;
+      if (i + 1 == size) kept[i].gradient = c.kept_gradient;
+      else if (places[i + 1] == facts::place::kept) kept[i].gradient = reinterpret_cast<T*>(next + own[i]);
+      else if (places[i + 1] == facts::place::over_input) kept[i].gradient = reinterpret_cast<T*>(saved[i + 1]);
+      next += bytes[i];
+    }
+    return kept;
+  }
+  template <std::size_t I, class C, class Kept>
+  static C child(C const& c, Kept const& kept) {
+    C part = c.child(I);
+    part.deferred = kept[I].deferred;
+    part.kept_gradient = kept[I].gradient;
+    return part;
   }
 };
 
@@ -136,7 +188,6 @@ struct composition<L> : detail::chain_execution<typename L::layers> {};
 template <residual_layer L>
 struct composition<L> {
   using branch = composition<typename L::branch>;
-  using stream = only_stream_t<typename L::takes>;
 
   template <class C, class T>
   static void prepare(C const& c, T* constants) {
@@ -153,13 +204,17 @@ struct composition<L> {
     constexpr layout back = gradient_layout(layout_in<C>);
     add(c, view_over<back, C::kind>(dx), view_over<back, C::kind>(dy), elements(c));
   }
+  template <class C, class T, class A>
+  static void weight_gradients(C const& c, T const* weights, A* gradients, T const* constants, std::byte* saved) {
+    branch::weight_gradients(c, weights, gradients, constants, saved);
+  }
 
  private:
   template <class C>
   static constexpr layout layout_in = detail::layout_of_message<typename L::takes, C>;
   template <class C>
   static std::size_t elements(C const& c) {
-    return c.row_count(stream::on, stream::over_tensor) * c.capacity.share(stream::width, stream::over_tensor);
+    return detail::stream_elements<typename L::takes>(c);
   }
 };
 

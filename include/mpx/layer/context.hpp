@@ -109,6 +109,9 @@ struct layer_context {
   std::array<side_stream<T>, 4> reads{};
   std::array<feed_view, 4> feeds{};
   Ranks ranks{};
+  // Where gradients of weights come later than those of inputs, the first half of backward keeps here what the other reads.
+  T* kept_gradient = nullptr;     ///< the gradient of the layer's output; null where one pass computes everything
+  std::byte* deferred = nullptr;  ///< what else it defers, and in a composition what its parts keep
   accumulate* loss = nullptr;  ///< the host's number that becomes a loss's sum over tokens, when the machine has finished
   float* capture = nullptr;    ///< where the host wants each sequence's last logits [B, V], if it asks for them
 

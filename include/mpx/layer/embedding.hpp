@@ -27,6 +27,7 @@ struct execution<L> : no_constants {
   template <class C>
   static auto backward(operands<L, C> const& o, output_gradient_view<L, C> dy, typename C::compute*) {
     C const& c = o.context;
+    if (!o.gradients) return;
     with_all_rows(c, dy, L::on, L::width, [&](auto all) {
       c.machine.embedding_backward(look_up_into(o.template gradient<0>(), all), all.data, c.feed(L::feed_label::view()),
                                    c.row_count(L::on, all), L::width, factor<C>(), slice(c));
@@ -60,7 +61,7 @@ auto add_positions(C const& c, T* y, X x, Table table, axis on, std::size_t widt
 
 template <class C, class T, view DY>
 auto copied(C const& c, T* dx, DY dy, std::size_t n) {
-  c.machine.copy(dx, dy.data, n * sizeof(T));
+  if (dx) c.machine.copy(dx, dy.data, n * sizeof(T));
   return scaled_of(c, dx, dy);
 }
 
@@ -78,7 +79,7 @@ struct execution<learned_positions<N, W, Axis>> : no_constants {
   static auto backward(operands<layer, C> const& o, output_gradient_view<layer, C> dy, typename C::compute* dx) {
     C const& c = o.context;
     auto* const gradient = row_sum_into(o.template gradient<0>(), dy);
-    each_run(c.rows_of(Axis, spread::invariant), static_cast<std::size_t>(c.size.tokens_on(Axis)), [&](run_of_rows const& run) {
+    if (gradient) each_run(c.rows_of(Axis, spread::invariant), static_cast<std::size_t>(c.size.tokens_on(Axis)), [&](run_of_rows const& run) {
       c.machine.positions_backward(gradient + run.token * W, dy.data + run.before * W, run.sequences, run.tokens, W);
     });
     return detail::copied(c, dx, dy, c.row_count(Axis, dy) * W);

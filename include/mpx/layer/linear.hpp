@@ -57,7 +57,7 @@ struct linear_execution : no_constants {
       if constexpr (L::has_bias) add_row_sum(c, o.template gradient<1>(), dy, c.row_count(on, dy), s.out);
     };
     if constexpr (splits_outputs) {
-      with_all_rows(c, x, on, s.in, [&](auto all) { add_weight_gradient(c, dw, dy, all, s); });
+      if (dw.data) with_all_rows(c, x, on, s.in, [&](auto all) { add_weight_gradient(c, dw, dy, all, s); });
       add_bias_gradient();
       return reduced(c, dx, on, s.in, [&](auto* part) { return multiply_back(c, part, dy, w, s); });
     } else if constexpr (splits_inputs) {
@@ -109,7 +109,7 @@ struct execution<language_head<W, V, Weight, true, Split>> : no_constants {
     C const& c = o.context;
     typename scratch_space::frame const frame(c.scratch);
     auto const back = product::multiplied_back(o, divided(c, o.template kept<0>()), dy, dx);
-    c.machine.template scale<typename C::compute>(dx, dx, factor<C>(), c.row_count(axis::target, back) * W);
+    if (dx) c.machine.template scale<typename C::compute>(dx, dx, factor<C>(), c.row_count(axis::target, back) * W);
     return scaled_of(c, dx, back);
   }
 

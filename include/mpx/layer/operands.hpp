@@ -80,7 +80,7 @@ struct operands {
 
   C const& context;
   T const* weights = nullptr;
-  A* gradients = nullptr;  ///< null in forward
+  A* gradients = nullptr;  ///< null in forward, and in a backward that computes the input's gradient alone
   T const* constants = nullptr;
   std::byte* kept_from = nullptr;
 
@@ -90,11 +90,11 @@ struct operands {
     return tensor_view<T const, detail::layout_of_parameter<typename pack::template at<I>, C>, C::kind>{
         weights + pack::template offset<I>(C::tensor_ranks)};
   }
-  /// Where its gradient is added up.
+  /// Where its gradient is added up; null where it is not asked for.
   template <std::size_t I>
   [[nodiscard]] auto gradient() const {
     return tensor_view<A, gradient_layout(detail::layout_of_parameter<typename pack::template at<I>, C>), C::kind>{
-        gradients + pack::template offset<I>(C::tensor_ranks)};
+        gradients ? gradients + pack::template offset<I>(C::tensor_ranks) : nullptr};
   }
   /// The table that is never trained: the same everywhere.
   [[nodiscard]] auto constant() const {
@@ -106,6 +106,16 @@ struct operands {
     auto* const at = kept_tensor<L, I>(context, kept_from);
     return tensor_view<std::remove_pointer_t<decltype(at)>, activation_layout(activation_spread(L::saves[I].over_tensor, C::rows_over_tensor)), C::kind>{
         at};
+  }
+  /// The I-th of L::defers: take them in their order, before scratch.
+  template <std::size_t I>
+  [[nodiscard]] auto* deferred() const {
+    constexpr tensor_extent extent = L::defers[I];
+    using U = detail::element_t<extent.type, C>;
+    if (!context.capacity.splits_backward) return context.template take<U>(extent);
+    std::byte* at = context.deferred;
+    for (std::size_t i = 0; i < I; ++i) at += L::defers[i].bytes(context.capacity, C::sizes);
+    return reinterpret_cast<U*>(at);
   }
   /// Scratch for the I-th of L::backward_scratch: take them in their order.
   template <std::size_t I>

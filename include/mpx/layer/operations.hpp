@@ -1,7 +1,8 @@
 /// @file
 /// A machine's operations over typed views: the layouts of the operands are checked, and give the result's.
 ///
-/// Layers are written in these. What they forbid does not compile: a product of two partial sums, a non-linear function
+/// A result whose memory is null is not asked for, and not computed; its layout is known all the same. Layers are written
+/// in these. What they forbid does not compile: a product of two partial sums, a non-linear function
 /// of one, a gradient that is reduced twice or not at all, a view of another kind of device's memory.
 #pragma once
 
@@ -104,7 +105,8 @@ template <class C, view X>
 auto all_reduce(C const& c, X x, std::size_t n) {
   static_cast<void>(sizeof(detail::reducible<laid_out_t<X::mesh_layout>>));
   require_same_memory<C, X>();
-  if constexpr (C::tensor_ranks > 1) c.ranks.all_reduce(x.data, n);
+  if constexpr (C::tensor_ranks > 1)
+    if (x.data) c.ranks.all_reduce(x.data, n);
   return view_over<over_axis(mesh_axis::tensor, layouts::all_reduce, X::mesh_layout), X::where>(x.data);
 }
 
@@ -131,7 +133,7 @@ template <class C, class T, view X>
 auto reduce_scatter(C const& c, T* y, X part, axis rows, std::size_t width) {
   static_cast<void>(sizeof(detail::scatterable<laid_out_t<X::mesh_layout>>));
   require_same_memory<C, X>();
-  c.ranks.reduce_scatter(part.data, y, c.slices(rows, width));
+  if (y) c.ranks.reduce_scatter(part.data, y, c.slices(rows, width));
   auto const slice = [](spread s) { return layouts::reduce_scatter(s, spread::sharded_0); };
   return view_over<over_axis(mesh_axis::tensor, slice, X::mesh_layout), X::where>(y);
 }
@@ -143,7 +145,7 @@ template <class C, view X, class Use>
 auto with_all_rows(C const& c, X x, axis rows, std::size_t width, Use use) {
   if constexpr (X::mesh_layout.tensor == spread::sharded_0) {
     typename scratch_space::frame const frame(c.scratch);
-    auto* const all = c.template take<typename C::compute>({rows, width, element::compute, false, spread::replicated});
+    auto* const all = c.template take<typename C::compute>({rows, width, element::compute, per::token, spread::replicated});
     return use(all_gather(c, all, x, rows, width));
   } else {
     return use(replicate(x));
@@ -157,7 +159,7 @@ template <class C, class T, class Product>
 auto reduced(C const& c, T* y, axis rows, std::size_t width, Product product) {
   if constexpr (C::rows_over_tensor == spread::sharded_0) {
     typename scratch_space::frame const frame(c.scratch);
-    T* const at = c.template take<T>({rows, width, element::compute, false, spread::replicated});
+    T* const at = y ? c.template take<T>({rows, width, element::compute, per::token, spread::replicated}) : nullptr;
     return reduce_scatter(c, y, product(at), rows, width);
   } else {
     return all_reduce(c, product(y), c.row_count(rows) * width);
@@ -246,8 +248,9 @@ void add_weight_gradient(C const& c, G dw, DY dy, X x, dense_sizes s) {
       detail::gradient_layouts<laid_out_t<over_mesh(layouts::weight_gradient, DY::mesh_layout, X::mesh_layout)>, laid_out_t<G::mesh_layout>>));
   require_same_memory<C, G, DY, X>();
   T const* const no_bias = nullptr;
-  c.machine.template gemm<T>({.m = s.out, .n = s.in, .k = s.rows, .transpose_a = true, .accumulate = true}, dy.data,
-                             x.data, dw.data, no_bias);
+  if (dw.data)
+    c.machine.template gemm<T>({.m = s.out, .n = s.in, .k = s.rows, .transpose_a = true, .accumulate = true}, dy.data,
+                               x.data, dw.data, no_bias);
 }
 
 /// Where the gradient of a vector that stands in each row is added up, if the layouts say so.
@@ -261,7 +264,7 @@ auto* row_sum_into(G gradient, DY) {
 template <class C, view G, view DY>
 void add_row_sum(C const& c, G db, DY dy, std::size_t rows, std::size_t width) {
   require_same_memory<C, G, DY>();
-  c.machine.template column_sum<typename C::compute>(row_sum_into(db, dy), dy.data, rows, width);
+  if (auto* const sum = row_sum_into(db, dy)) c.machine.template column_sum<typename C::compute>(sum, dy.data, rows, width);
 }
 
 /// dx = dy w
@@ -271,7 +274,7 @@ auto multiply_back(C const& c, T* dx, DY dy, W w, dense_sizes s) {
   static_cast<void>(sizeof(detail::linear_layouts<laid_out_t<gradient_layout(given)>, laid_out_t<W::mesh_layout>>));
   require_same_memory<C, DY, W>();
   T const* const no_bias = nullptr;
-  c.machine.template gemm<T>({.m = s.rows, .n = s.in, .k = s.out}, dy.data, w.data, dx, no_bias);
+  if (dx) c.machine.template gemm<T>({.m = s.rows, .n = s.in, .k = s.out}, dy.data, w.data, dx, no_bias);
   return view_over<given, DY::where>(dx);
 }
 
@@ -284,7 +287,8 @@ void add_multiplied_back(C const& c, DX dx, DY dy, W w, dense_sizes s) {
   static_cast<void>(sizeof(detail::sum_layouts<laid_out_t<DX::mesh_layout>, laid_out_t<given>>));
   require_same_memory<C, DX, DY, W>();
   T const* const no_bias = nullptr;
-  c.machine.template gemm<T>({.m = s.rows, .n = s.in, .k = s.out, .accumulate = true}, dy.data, w.data, dx.data, no_bias);
+  if (dx.data)
+    c.machine.template gemm<T>({.m = s.rows, .n = s.in, .k = s.out, .accumulate = true}, dy.data, w.data, dx.data, no_bias);
 }
 
 // --- functions: what is written to y is f(x), and lies so ----------------------------------------------------------------

@@ -18,7 +18,8 @@ namespace mpx {
 ///   template <class C> static auto forward(operands<L, C> const&, input_view<L, C> x, T* y)       gives a view over y
 ///   template <class C> static auto backward(operands<L, C> const&, output_gradient_view<L, C> dy, T* dx)
 /// x is the kept input when the layer keeps it, and the same memory as y when it works in place. dy is read only; dx is
-/// written; gradients are added to. A layer of the user's own offers the two functions over plain pointers instead (see
+/// written; gradients are added to. What is null is not asked for: under a schedule that splits backwards, the first of two
+/// calls gives no gradients to add to, and the second one no dx. A layer of the user's own offers the two functions over plain pointers instead (see
 /// run_forward) where all that it takes, gives and trains is whole on each tensor rank.
 template <class L>
 struct execution;
@@ -80,6 +81,13 @@ inline constexpr bool runs_backward = requires(C const& c, T const* in, A* gradi
   L::backward(c, in, gradients, in, in, out, saved);
 };
 
+template <class Layer>
+struct backward_in_halves {
+  static_assert(!sizeof(Layer),
+                "mpx::pipeline_schedule requires each layer with weights to run over views (mpx::execution) where backwards "
+                "are split: a gradient that is null is not asked for");
+};
+
 /// Is an error where a layer lacks one of its functions, or has it in another form.
 template <class L, class C>
 using layer_runs_t = layer_runs<L, runs_forward<L, C>, runs_backward<L, C>>;
@@ -87,6 +95,7 @@ using layer_runs_t = layer_runs<L, runs_forward<L, C>, runs_backward<L, C>>;
 template <class L> concept whole_of_parts = block<L> || chain<L> || residual_layer<L>;
 template <class L> concept runs_over_views = requires { sizeof(execution<L>); };
 template <class L> concept repeats = requires { typename L::repeated; };
+template <class L> concept trains = !std::is_same_v<typename L::parameters, boost::hana::tuple<>>;
 
 /// What a primitive layer's forward and backward return, if anything crosses there.
 template <class L, class C>
@@ -112,35 +121,49 @@ template <class L, class C>
 struct backward_kept<L, C, true>
     : backward_layout<L, laid_out_t<returned<L, C>::backward::mesh_layout>, laid_out_t<input_gradient_view<L, C>::mesh_layout>> {};
 
-/// Asks a layer, or each one that it is composed of, in the body of the class.
-template <class L, class C>
-struct layouts_kept {};
-template <class Layers, class C>
-struct layouts_kept_by_all;
-template <class... L, class C>
-struct layouts_kept_by_all<boost::hana::tuple<L...>, C> {
-  using asked = std::index_sequence<sizeof(layouts_kept<L, C>)...>;
+/// What is asked of a primitive layer: does it keep to the layouts of its description?
+template <class C>
+struct in_its_layouts {
+  template <class L>
+  struct of {
+    using asked = std::index_sequence<sizeof(plain_pointers<L, C::rows_over_tensor>), sizeof(layer_runs_t<L, C>)>;
+  };
+  template <runs_over_views L>
+  struct of<L> {
+    using asked = std::index_sequence<sizeof(forward_kept<L, C, (L::gives::size > 0)>),
+                                      sizeof(backward_kept<L, C, (L::takes::size > 0)>)>;
+  };
 };
-template <block L, class C>
-struct layouts_kept<L, C> : layouts_kept<typename L::body, C> {};
-template <residual_layer L, class C>
-struct layouts_kept<L, C> : layouts_kept<typename L::branch, C> {};
-template <chain L, class C>
-struct layouts_kept<L, C> : layouts_kept_by_all<typename L::layers, C> {};
-template <repeats L, class C>
-struct layouts_kept<L, C> : layouts_kept<typename L::repeated, C> {};
 
-template <class L, class C>
-  requires(!whole_of_parts<L> && !repeats<L> && runs_over_views<L>)
-struct layouts_kept<L, C> {
-  using asked = std::index_sequence<sizeof(forward_kept<L, C, (L::gives::size > 0)>),
-                                    sizeof(backward_kept<L, C, (L::takes::size > 0)>)>;
+/// Does it compute its weights' gradients later than its input's, where the schedule splits backwards?
+template <bool Splits>
+struct in_halves {
+  template <class L>
+  struct of {};
+  template <class L>
+    requires(Splits && trains<L> && !runs_over_views<L>)
+  struct of<L> : backward_in_halves<L> {};
 };
-template <class L, class C>
-  requires(!whole_of_parts<L> && !repeats<L> && !runs_over_views<L>)
-struct layouts_kept<L, C> {
-  using asked = std::index_sequence<sizeof(plain_pointers<L, C::rows_over_tensor>), sizeof(layer_runs_t<L, C>)>;
+
+/// Asks a layer, or each one that it is composed of, in the body of the class.
+template <class Question, class L>
+struct asked_of {
+  using asked = std::index_sequence<sizeof(typename Question::template of<L>)>;
 };
+template <class Question, class Layers>
+struct asked_of_all;
+template <class Question, class... L>
+struct asked_of_all<Question, boost::hana::tuple<L...>> {
+  using asked = std::index_sequence<sizeof(asked_of<Question, L>)...>;
+};
+template <class Question, block L>
+struct asked_of<Question, L> : asked_of<Question, typename L::body> {};
+template <class Question, residual_layer L>
+struct asked_of<Question, L> : asked_of<Question, typename L::branch> {};
+template <class Question, chain L>
+struct asked_of<Question, L> : asked_of_all<Question, typename L::layers> {};
+template <class Question, repeats L>
+struct asked_of<Question, L> : asked_of<Question, typename L::repeated> {};
 
 }  // namespace detail
 
@@ -158,7 +181,13 @@ struct composition;
 /// trainer asks all layers of its model.
 /// Errors  compile time: the layer; what is missing, or what was returned and what was described
 template <class L, class Context>
-using keeps_layouts = decltype(verdict_on<detail::layouts_kept<L, Context>>());
+using keeps_layouts = decltype(verdict_on<detail::asked_of<detail::in_its_layouts<Context>, L>>());
+
+/// Can a layer's backward, or that of each one that it is composed of, come in halves? A trainer asks all layers of its
+/// model where the schedule splits backwards.
+/// Errors  compile time: the layer
+template <class L, bool Splits>
+using keeps_halves = decltype(verdict_on<detail::asked_of<detail::in_halves<Splits>, L>>());
 
 /// Writes the table of constants, where the layer has one.
 template <class L, class C>
@@ -167,6 +196,21 @@ void run_prepare(C const& c, typename C::compute* constants) {
   else if constexpr (requires { L::prepare(c, constants); }) L::prepare(c, constants);
   else if constexpr (detail::runs_over_views<L>) execution<L>::prepare(c, constants);
 }
+
+namespace detail {
+
+/// What this rank has of a message's one stream, in this microbatch.
+template <class Message, class C>
+std::size_t stream_elements(C const& c) {
+  using stream = only_stream_t<Message>;
+  return c.row_count(stream::on, stream::over_tensor) * c.capacity.share(stream::width, stream::over_tensor);
+}
+template <class Message, class C>
+std::size_t stream_bytes(C const& c) {
+  return stream_elements<Message>(c) * sizeof(typename C::compute);
+}
+
+}  // namespace detail
 
 /// Runs a layer's forward. A layer of the user's own offers
 ///   template <class C> static void forward(C const&, compute const* weights, compute const* constants,
@@ -185,7 +229,8 @@ void run_forward(C const& c, T const* weights, T const* constants, T const* x, T
   }
 }
 
-/// Runs a layer's backward. A layer of the user's own offers
+/// Runs a layer's backward: all of it, or, without gradients to add to, the gradient of its input alone. A layer of the
+/// user's own offers
 ///   template <class C> static void backward(C const&, compute const* weights, accumulate* gradients,
 ///                                           compute const* constants, compute const* dy, compute* dx, std::byte* saved)
 template <class L, class C, class T = typename C::compute>
@@ -194,12 +239,26 @@ void run_backward(C const& c, T const* weights, typename C::accumulate* gradient
   if constexpr (detail::whole_of_parts<L>) {
     composition<L>::backward(c, weights, gradients, constants, dy, dx, saved);
   } else if constexpr (detail::runs_over_views<L>) {
+    if constexpr (footprint<L>::defers_gradient)
+      if (c.kept_gradient && c.kept_gradient != dy) c.machine.copy(c.kept_gradient, dy, detail::stream_bytes<typename L::gives>(c));
     operands<L, C> const all{c, weights, gradients, constants, saved};
     execution<L>::backward(all, output_gradient_view<L, C>{dy}, dx);
   } else if constexpr (detail::runs_backward<L, C>) {
     L::backward(c, weights, gradients, constants, dy, dx, saved);
   } else {
     static_cast<void>(sizeof(detail::layer_runs_t<L, C>));
+  }
+}
+
+/// Adds up the gradients of a layer's weights from what an earlier run_backward without them has kept in c.
+template <class L, class C, class T = typename C::compute>
+void run_weight_gradients(C const& c, T const* weights, typename C::accumulate* gradients, T const* constants,
+                          std::byte* saved) {
+  if constexpr (detail::whole_of_parts<L>) {
+    composition<L>::weight_gradients(c, weights, gradients, constants, saved);
+  } else if constexpr (detail::trains<L> && detail::runs_over_views<L>) {  // mpx::keeps_halves has refused others
+    operands<L, C> const all{c, weights, gradients, constants, saved};
+    execution<L>::backward(all, output_gradient_view<L, C>{c.kept_gradient}, static_cast<T*>(nullptr));
   }
 }
 

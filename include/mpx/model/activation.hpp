@@ -26,7 +26,7 @@ struct activation : layer_defaults {
   using takes = message<stream<"x", C, Axis, OverTensor>>;
   using gives = takes;
   using parameters = boost::hana::tuple<>;
-  static constexpr std::array<tensor_extent, 1> saves{{{Axis, C, element::compute, false, OverTensor}}};
+  static constexpr std::array<tensor_extent, 1> saves{{{Axis, C, element::compute, per::token, OverTensor}}};
   static constexpr bool keeps_input = true;
 };
 
@@ -43,7 +43,7 @@ struct gated_activation : layer_defaults {
   using takes = message<stream<"x", 2 * F, Axis, OverTensor, parts>>;
   using gives = message<stream<"x", F, Axis, OverTensor>>;
   using parameters = boost::hana::tuple<>;
-  static constexpr std::array<tensor_extent, 1> saves{{{Axis, 2 * F, element::compute, false, OverTensor}}};
+  static constexpr std::array<tensor_extent, 1> saves{{{Axis, 2 * F, element::compute, per::token, OverTensor}}};
   static constexpr bool keeps_input = true;
 };
 

@@ -200,15 +200,19 @@ struct self_attention : layer_defaults {
     else
       return std::array<tensor_extent, 4>{x, split_columns(Axis, 3 * inner), output, sums};
   }();
-  // gradients of the heads' output and of qkv, or q and kv; row sums of output times gradient; dq while it is summed
-  static constexpr auto backward_scratch = [] {
-    constexpr tensor_extent output = split_columns(Axis, inner), sums = split_columns(Axis, H, element::accumulate),
-                            dq = split_columns(Axis, inner, element::accumulate);
-    if constexpr (grouped)
-      return std::array<tensor_extent, 5>{output, output, split_columns(Axis, 2 * key_value_inner), sums, dq};
-    else
-      return std::array<tensor_extent, 4>{output, split_columns(Axis, 3 * inner), sums, dq};
+  // gradients of qkv, or q and kv; and what this microbatch adds to the gradient of the scores' bias
+  static constexpr auto defers = [] {
+    constexpr std::size_t count = (grouped ? 2 : 1) + (is_relative ? 1 : 0);
+    std::array<tensor_extent, count> list{split_columns(Axis, grouped ? inner : 3 * inner)};
+    if constexpr (grouped) list[1] = split_columns(Axis, 2 * key_value_inner);
+    if constexpr (is_relative)
+      list[count - 1] = {Axis, positions::buckets * H, element::accumulate, per::layer, spread::sharded_1};
+    return list;
   }();
+  // gradient of the heads' output; row sums of output times gradient; dq while it is summed
+  static constexpr std::array<tensor_extent, 3> backward_scratch{{split_columns(Axis, inner),
+                                                                  split_columns(Axis, H, element::accumulate),
+                                                                  split_columns(Axis, inner, element::accumulate)}};
   static constexpr std::array<tensor_extent, 1> forward_sums{summed_over_ranks(Axis, C)};
   static constexpr std::array<tensor_extent, 1> backward_sums{summed_over_ranks(Axis, C)};
   static constexpr bool keeps_input = true;
@@ -251,10 +255,10 @@ struct cross_attention : layer_defaults {
                                                        split_columns(axis::source, 2 * inner),
                                                        split_columns(axis::target, inner),
                                                        split_columns(axis::target, H, element::accumulate)}};
-  // gradients of the heads' output, of q, kv and memory; row sums; dq while it is summed
-  static constexpr std::array<tensor_extent, 6> backward_scratch{{split_columns(axis::target, inner),
-                                                                  split_columns(axis::target, inner),
-                                                                  split_columns(axis::source, 2 * inner),
+  // gradients of q and kv
+  static constexpr std::array<tensor_extent, 2> defers{{split_columns(axis::target, inner), split_columns(axis::source, 2 * inner)}};
+  // gradients of the heads' output and of memory; row sums; dq while it is summed
+  static constexpr std::array<tensor_extent, 4> backward_scratch{{split_columns(axis::target, inner),
                                                                   {axis::source, C},
                                                                   split_columns(axis::target, H, element::accumulate),
                                                                   split_columns(axis::target, inner, element::accumulate)}};

@@ -23,7 +23,7 @@ struct cross_entropy : layer_defaults {
   using gives = message<>;
   using feeds = message<feed<"targets", axis::target, V, false, true>, feed<"target_lengths", axis::target, 0, true>>;
   using parameters = boost::hana::tuple<>;
-  static constexpr std::array<tensor_extent, 1> saves{{{axis::target, V, element::compute, false, OverTensor}}};
+  static constexpr std::array<tensor_extent, 1> saves{{{axis::target, V, element::compute, per::token, OverTensor}}};
   /// Of each row, over several tensor ranks: its largest logit; the sums that loss and gradient are made of.
   static constexpr std::size_t summed = sharded(OverTensor) ? 1 : 0;
   static constexpr std::array<tensor_extent, 2> forward_scratch{

@@ -47,6 +47,8 @@ struct footprint {
   static constexpr bool gradient_replaces_input = L::gradient_replaces_input;
   static constexpr std::size_t constants = padded_elements(L::constants);
   static constexpr std::size_t most_tokens = L::most_tokens;
+  /// Are gradients of its weights computed from its output's?
+  static constexpr bool defers_gradient = !std::is_same_v<parameter_pack, boost::hana::tuple<>> && L::gives::size > 0;
 
   /// What one of so many tensor ranks holds.
   static constexpr std::size_t parameters_on(std::size_t ranks) {
@@ -60,14 +62,20 @@ struct footprint {
     return total_bytes(L::forward_scratch, e, s) + all_rows(e, s);
   }
   static constexpr std::size_t backward_scratch(extents const& e, element_sizes s) {
-    return total_bytes(L::backward_scratch, e, s) + all_rows(e, s);
+    return total_bytes(L::backward_scratch, e, s) + (e.splits_backward ? 0 : total_bytes(L::defers, e, s)) + all_rows(e, s);
+  }
+  /// What the later half of a backward that comes in two reads, besides what is saved and the gradient of the output.
+  static constexpr std::size_t deferred(extents const& e, element_sizes s) {
+    return e.splits_backward ? total_bytes(L::defers, e, s) : 0;
   }
   static constexpr double flops(extents const& e) { return L::flops(e); }
   static constexpr std::size_t forward_sums(extents const& e, element_sizes s) {
     return exact_bytes(L::forward_sums, e, s) + gathered(L::backward_sums, e, s);
   }
   static constexpr std::size_t backward_sums(extents const& e, element_sizes s) {
-    return exact_bytes(L::backward_sums, e, s) + gathered(L::forward_sums, e, s) + gathered(L::backward_sums, e, s);
+    bool const twice = e.splits_backward && L::takes::size > 0;  // each half needs all rows of the output's gradient
+    return exact_bytes(L::backward_sums, e, s) + (twice ? 2 : 1) * gathered(L::forward_sums, e, s) +
+           gathered(L::backward_sums, e, s);
   }
 
  private:
@@ -111,7 +119,7 @@ template <class Message>
   if constexpr (std::is_void_v<stream>) {
     return 0;
   } else {
-    return tensor_extent{stream::on, stream::width, element::compute, false, stream::over_tensor}.bytes(e, s);
+    return tensor_extent{stream::on, stream::width, element::compute, per::token, stream::over_tensor}.bytes(e, s);
   }
 }
 
@@ -128,14 +136,48 @@ struct footprint_chain<boost::hana::tuple<First, Rest...>> {
   static constexpr std::size_t constants = (footprint<First>::constants + ... + footprint<Rest>::constants);
   static constexpr std::size_t most_tokens = std::min({footprint<First>::most_tokens, footprint<Rest>::most_tokens...});
 
+  static constexpr std::size_t size = 1 + sizeof...(Rest);
+  static constexpr bool defers_gradient = std::array{footprint<First>::defers_gradient, footprint<Rest>::defers_gradient...}[size - 1];
+
+  /// Where the gradient of what part I takes is written. `kept`: the part before it, whose output that is, reads it later.
+  enum class place : unsigned char { given, over_input, kept, buffer };
+  static constexpr std::array<place, size> gradient_places(extents const& e) {
+    std::array<bool, size> const replaces{footprint<First>::gradient_replaces_input, footprint<Rest>::gradient_replaces_input...},
+        reads_later{footprint<First>::defers_gradient, footprint<Rest>::defers_gradient...};
+    std::array<place, size> at{};
+    for (std::size_t i = 1; i < size; ++i)
+      at[i] = replaces[i] ? place::over_input : e.splits_backward && reads_later[i - 1] ? place::kept : place::buffer;
+    return at;
+  }
+  /// Of what each part takes.
+  static constexpr std::array<std::size_t, size> gradient_bytes(extents const& e, element_sizes s) {
+    return {message_bytes<typename First::takes>(e, s), message_bytes<typename Rest::takes>(e, s)...};
+  }
+
   /// Gradients between two layers stand in at most two buffers, which take turns.
-  static constexpr std::size_t gradient_buffers =
-      std::min<std::size_t>(2, (std::size_t{!footprint<Rest>::gradient_replaces_input} + ... + 0));
-  static constexpr std::size_t gradient_buffer([[maybe_unused]] extents const& e, [[maybe_unused]] element_sizes s) {
+  static constexpr std::size_t gradient_buffers(extents const& e) {
+    auto const at = gradient_places(e);
+    return std::min<std::size_t>(2, static_cast<std::size_t>(std::count(at.begin(), at.end(), place::buffer)));
+  }
+  static constexpr std::size_t gradient_buffer(extents const& e, element_sizes s) {
+    auto const at = gradient_places(e);
+    auto const bytes = gradient_bytes(e, s);
     std::size_t largest = 0;
-    ((largest = std::max(largest, footprint<Rest>::gradient_replaces_input ? 0 : message_bytes<typename Rest::takes>(e, s))),
-     ...);
+    for (std::size_t i = 1; i < size; ++i) largest = std::max(largest, at[i] == place::buffer ? bytes[i] : 0);
     return largest;
+  }
+  /// What each part defers, and behind it the gradient of what it gives, where it is kept.
+  static constexpr std::array<std::size_t, size> deferred_by_part(extents const& e, element_sizes s) {
+    std::array<std::size_t, size> sizes{footprint<First>::deferred(e, s), footprint<Rest>::deferred(e, s)...};
+    auto const at = gradient_places(e);
+    auto const bytes = gradient_bytes(e, s);
+    for (std::size_t i = 1; i < size; ++i) sizes[i - 1] += at[i] == place::kept ? bytes[i] : 0;
+    return sizes;
+  }
+  static constexpr std::size_t deferred(extents const& e, element_sizes s) {
+    std::size_t sum = 0;
+    for (std::size_t const bytes : deferred_by_part(e, s)) sum += bytes;
+    return sum;
   }
 
   static constexpr std::size_t saved(extents const& e, element_sizes s) {
@@ -145,7 +187,7 @@ struct footprint_chain<boost::hana::tuple<First, Rest...>> {
     return std::max({footprint<First>::forward_scratch(e, s), footprint<Rest>::forward_scratch(e, s)...});
   }
   static constexpr std::size_t backward_scratch(extents const& e, element_sizes s) {
-    return gradient_buffers * gradient_buffer(e, s) +
+    return gradient_buffers(e) * gradient_buffer(e, s) +
            std::max({footprint<First>::backward_scratch(e, s), footprint<Rest>::backward_scratch(e, s)...});
   }
   static constexpr double flops(extents const& e) {

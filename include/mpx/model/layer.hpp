@@ -24,7 +24,7 @@ template <class T> concept composed =
     requires { typename T::layers; } || requires { typename T::body; } || requires { typename T::branch; } ||
     requires { T::copies; };
 template <class T> concept sized =
-    requires { T::saves; T::forward_scratch; T::backward_scratch; T::constants; T::most_tokens; T::keeps_input;
+    requires { T::saves; T::defers; T::forward_scratch; T::backward_scratch; T::constants; T::most_tokens; T::keeps_input;
                T::in_place; T::gradient_replaces_input; };
 template <class T> concept complete =
     requires { typename T::reads; typename T::feeds; } && (composed<T> || sized<T>);
@@ -48,6 +48,9 @@ struct layer_defaults {
 
   /// What backward needs. When `keeps_input`, the first of them is the input itself.
   static constexpr std::array<tensor_extent, 0> saves{};
+  /// What the gradients of its weights are computed from, besides `saves` and the gradient of the output: scratch of
+  /// backward; or kept, where those gradients come later than its input's.
+  static constexpr std::array<tensor_extent, 0> defers{};
   static constexpr std::array<tensor_extent, 0> forward_scratch{};
   static constexpr std::array<tensor_extent, 0> backward_scratch{};
   /// What is summed over the tensor ranks, where there are several.

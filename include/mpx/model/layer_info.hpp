@@ -79,7 +79,7 @@ struct stream_info {
     return e.most_rows(on, over_tensor) * e.share(width, over_tensor);
   }
   [[nodiscard]] constexpr std::size_t bytes(extents const& e, element_sizes s) const {
-    return tensor_extent{on, width, element::compute, false, over_tensor}.bytes(e, s);
+    return tensor_extent{on, width, element::compute, per::token, over_tensor}.bytes(e, s);
   }
   friend constexpr bool operator==(stream_info const&, stream_info const&) = default;
 };
@@ -107,6 +107,8 @@ struct layer_info {
   std::size_t state_bytes = 0;  ///< held for the whole run: weights, master, gradients, optimizer states, tables
   std::size_t saved_bytes = 0;  ///< what backward reads, for one microbatch
   std::size_t kept_bytes = 0;   ///< of these, what is kept from forward to backward: the input alone if recomputed
+  std::size_t deferred_bytes = 0;  ///< what the later half of a backward reads besides, where it comes in two
+  bool defers_gradient = false;    ///< and the gradient of the layer's output
   bool recomputed = false;
   std::size_t forward_scratch = 0;
   std::size_t backward_scratch = 0;

@@ -64,7 +64,7 @@ struct linear : layer_defaults {
   using weight = parameter<"weight", shape<Out, In>, Init, typename layouts::weight>;
   using bias = parameter<"bias", shape<Out>, init::zeros, typename layouts::bias>;
   using parameters = std::conditional_t<has_bias, boost::hana::tuple<weight, bias>, boost::hana::tuple<weight>>;
-  static constexpr std::array<tensor_extent, 1> saves{{{Axis, In, element::compute, false, layouts::x}}};
+  static constexpr std::array<tensor_extent, 1> saves{{{Axis, In, element::compute, per::token, layouts::x}}};
   static constexpr std::array<tensor_extent, 1> forward_sums{summed_over_ranks(Axis, sharded(layouts::x) ? Out : 0)};
   static constexpr std::array<tensor_extent, 1> backward_sums{summed_over_ranks(Axis, sharded(layouts::y) ? In : 0)};
   static constexpr bool keeps_input = true;

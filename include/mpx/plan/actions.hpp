@@ -10,13 +10,33 @@
 
 namespace mpx {
 
-enum class action_kind : unsigned char { receive_forward, forward, send_forward, receive_backward, backward, send_backward };
+enum class action_kind : unsigned char {
+  receive_forward, forward, send_forward, receive_backward, backward, send_backward, backward_input, backward_weights
+};
+
+/// Forward and backward in the terms of a schedule; sends and receives are no work.
+[[nodiscard]] constexpr bool is_work(action_kind kind) {
+  return kind == action_kind::forward || kind == action_kind::backward || kind >= action_kind::backward_input;
+}
+[[nodiscard]] constexpr action_kind action_of(work kind) {
+  return kind == work::forward          ? action_kind::forward
+         : kind == work::backward       ? action_kind::backward
+         : kind == work::backward_input ? action_kind::backward_input
+                                        : action_kind::backward_weights;
+}
+[[nodiscard]] constexpr work work_of(action_kind kind) {
+  return kind == action_kind::forward          ? work::forward
+         : kind == action_kind::backward       ? work::backward
+         : kind == action_kind::backward_input ? work::backward_input
+                                               : work::backward_weights;
+}
 
 struct action {
   action_kind kind = action_kind::forward;
   int stage = 0;
   int microbatch = 0;
-  int slot = 0;  ///< which copy of the saved activations it works on
+  int slot = 0;      ///< which copy of the saved activations it works on
+  int deferred = 0;  ///< and of the gradients that the input half of a backward leaves to the other half
 
   friend constexpr bool operator==(action const&, action const&) = default;
 };
@@ -27,38 +47,57 @@ enum class schedule_fault : unsigned char { none, repeated, backward_first, dead
 /// How many messages of one stream a channel holds before its sender waits.
 inline constexpr std::size_t channel_depth = 2;
 
-/// Actions of S stages and M microbatches: 2 M tasks a stage, and 4 M sends and receives for each boundary.
-[[nodiscard]] constexpr std::size_t action_count(std::size_t stages, std::size_t m) { return m * (2 * stages + 4 * (stages - 1)); }
+/// Actions of S stages and M microbatches: 2 M tasks a stage, or 3 M, and 4 M sends and receives for each boundary.
+[[nodiscard]] constexpr std::size_t action_count(std::size_t stages, std::size_t m, std::size_t tasks = 2) {
+  return m * (tasks * stages + 4 * (stages - 1));
+}
 
 /// The actions of all devices, one device after the other.
-template <std::size_t Stages, std::size_t Devices, std::size_t Count>
+template <std::size_t Stages, std::size_t Devices, std::size_t M, std::size_t Tasks = 2>
 struct action_lists {
-  std::array<action, Count> actions{};
+  static constexpr std::size_t microbatches = M;
+  static constexpr std::size_t tasks = Tasks;  ///< of a microbatch on a stage
+
+  std::array<action, action_count(Stages, M, Tasks)> actions{};
   std::array<std::size_t, Devices + 1> begin{};
-  std::array<std::size_t, Stages> slots{};  ///< most microbatches in flight on each stage
+  std::array<std::size_t, Stages> slots{};     ///< most microbatches in flight on each stage
+  std::array<std::size_t, Stages> deferred{};  ///< and of them, between the two halves of a backward
   schedule_fault fault = schedule_fault::none;
   int fault_stage = 0;
   int fault_microbatch = 0;
   double makespan = 0;
   double idle_share = 0;  ///< idle time over total time, all devices together
+
+  /// Most forwards of a device, on all of its stages, whose backward is not complete.
+  [[nodiscard]] constexpr std::size_t in_flight(std::size_t device) const {
+    std::size_t now = 0, most = 0;
+    for (std::size_t i = begin[device]; i < begin[device + 1]; ++i) {
+      action_kind const kind = actions[i].kind;
+      now += kind == action_kind::forward;
+      now -= kind == action_kind::backward || kind == action_kind::backward_weights;
+      most = std::max(most, now);
+    }
+    return most;
+  }
 };
 
 namespace detail {
 
-/// First fault of one list of tasks: every forward and backward once on each of its chunks, forward first.
-template <std::size_t M, std::size_t Tasks>
-constexpr schedule_fault check_tasks(std::array<task, Tasks> const& tasks, task& faulty) {
-  constexpr std::size_t V = Tasks / (2 * M);
-  std::array<int, V * M> forwards{}, backwards{};
+/// First fault of one list of tasks: on each of its chunks every forward once, then every backward, or both of its halves.
+template <std::size_t M, std::size_t V, std::size_t Each>
+constexpr schedule_fault check_tasks(std::array<task, V * Each * M> const& tasks, task& faulty) {
+  std::array<int, V * M> done{};  // tasks of each microbatch on each chunk
   for (task const& t : tasks) {
     faulty = t;
     if (t.microbatch < 0 || t.microbatch >= static_cast<int>(M)) return schedule_fault::repeated;
     if (t.chunk < 0 || t.chunk >= static_cast<int>(V)) return schedule_fault::repeated;
     auto const m = static_cast<std::size_t>(t.chunk) * M + static_cast<std::size_t>(t.microbatch);
-    if (t.kind == work::backward && forwards[m] == 0) return schedule_fault::backward_first;
-    if (++(t.kind == work::forward ? forwards : backwards)[m] > 1) return schedule_fault::repeated;
+    if ((t.kind == work::backward) != (Each == 2) && t.kind != work::forward) return schedule_fault::repeated;
+    int const turn = t.kind == work::forward ? 0 : t.kind == work::backward_weights ? 2 : 1;
+    if (turn > done[m]) return schedule_fault::backward_first;
+    if (turn < done[m]++) return schedule_fault::repeated;
   }
-  return schedule_fault::none;  // 2 M tasks a chunk, none twice: none is missing
+  return schedule_fault::none;  // as many tasks a chunk as it must have, none twice: none is missing
 }
 
 }  // namespace detail
@@ -81,59 +120,78 @@ template <class Schedule>
 
 /// The lists of a schedule: its tasks, with the sends and receives that they need. Each is of one stage, or of all
 /// stages of a device. Plain arrays: compilers evaluate their subscripts several times as fast as std::array's.
-template <std::size_t Lists, std::size_t Stages, std::size_t M>
+template <std::size_t Lists, std::size_t Stages, std::size_t M, std::size_t Tasks>
 struct work_lists {
-  action actions[Lists][Stages / Lists * 6 * M]{};
+  action actions[Lists][Stages / Lists * (Tasks + 4) * M]{};
   std::size_t sizes[Lists]{};
-  std::size_t slots[Stages]{};  ///< most microbatches in flight
+  std::size_t slots[Stages]{};     ///< most microbatches in flight
+  std::size_t deferred[Stages]{};  ///< and between the two halves of a backward
   schedule_fault fault = schedule_fault::none;
   int fault_stage = 0;
   int fault_microbatch = 0;
 };
 
+namespace detail {
+
+[[nodiscard]] constexpr double cost_of(action_kind kind, double forward, double backward) {
+  return kind == action_kind::forward ? forward : kind == action_kind::backward ? backward : is_work(kind) ? backward / 2 : 0;
+}
+
+/// Copies of a stage's tensors, one for each microbatch that needs them: the lowest free one is taken.
+template <std::size_t M>
+struct copies {
+  int of[M]{};
+  bool taken[M]{};
+
+  constexpr int take(std::size_t m, std::size_t& most) {
+    std::size_t free = 0;
+    while (taken[free]) ++free;
+    taken[free] = true;
+    most = std::max(most, free + 1);
+    return of[m] = static_cast<int>(free);
+  }
+  constexpr int give_back(std::size_t m) {
+    taken[of[m]] = false;
+    return of[m];
+  }
+};
+
+}  // namespace detail
+
 /// Expands a schedule over stages. One that deals chunks has as many stages as it deals.
 template <class Schedule, std::size_t Stages>
 [[nodiscard]] constexpr auto make_lists() {
   constexpr std::size_t M = Schedule::microbatches, L = list_count<Schedule>(Stages), V = Stages / L;
-  work_lists<L, Stages, M> out;
+  work_lists<L, Stages, M, tasks_of<Schedule>> out;
   for (std::size_t l = 0; l < L; ++l) {
     auto const tasks = Schedule::tasks(static_cast<int>(l), static_cast<int>(L));
     std::array<std::size_t, V> stage_of{};
     for (std::size_t c = 0; c < V; ++c) stage_of[c] = stage_of_chunk<Schedule>(l, static_cast<int>(c), L);
     task faulty;
-    if (auto const fault = detail::check_tasks<M>(tasks, faulty); fault != schedule_fault::none) {
+    if (auto const fault = detail::check_tasks<M, V, tasks_of<Schedule>>(tasks, faulty); fault != schedule_fault::none) {
       out.fault = fault;
       auto const c = static_cast<std::size_t>(faulty.chunk);
       out.fault_stage = static_cast<int>(stage_of[c < V ? c : 0]);
       out.fault_microbatch = faulty.microbatch;
       return out;
     }
-    std::array<std::array<int, M>, V> slot_of{};
-    std::array<std::array<bool, M>, V> taken{};
+    detail::copies<M> slots[V]{}, deferred[V]{};
     for (task const& t : tasks) {
       auto const m = static_cast<std::size_t>(t.microbatch), c = static_cast<std::size_t>(t.chunk);
       std::size_t const s = stage_of[c];
-      bool const forward = t.kind == work::forward;
-      if (forward) {  // the lowest free slot
-        std::size_t free = 0;
-        while (taken[c][free]) ++free;
-        taken[c][free] = true;
-        slot_of[c][m] = static_cast<int>(free);
-        out.slots[s] = std::max(out.slots[s], free + 1);
-      }
+      action now{action_of(t.kind), static_cast<int>(s), t.microbatch};
+      now.slot = t.kind == work::forward ? slots[c].take(m, out.slots[s]) : slots[c].of[m];
+      if (t.kind == work::backward_input) now.deferred = deferred[c].take(m, out.deferred[s]);
+      if (t.kind == work::backward_weights) now.deferred = deferred[c].give_back(m);
+      if (t.kind == work::backward || t.kind == work::backward_weights) slots[c].give_back(m);
       auto const add = [&](action_kind kind) {
-        out.actions[l][out.sizes[l]++] = {kind, static_cast<int>(s), t.microbatch, slot_of[c][m]};
+        action& next = out.actions[l][out.sizes[l]++] = now;
+        next.kind = kind;
       };
-      if (forward) {
-        if (s > 0) add(action_kind::receive_forward);
-        add(action_kind::forward);
-        if (s + 1 < Stages) add(action_kind::send_forward);
-      } else {
-        if (s + 1 < Stages) add(action_kind::receive_backward);
-        add(action_kind::backward);
-        if (s > 0) add(action_kind::send_backward);
-        taken[c][static_cast<std::size_t>(slot_of[c][m])] = false;
-      }
+      bool const forward = t.kind == work::forward, crosses = t.kind != work::backward_weights;
+      if (crosses && (forward ? s > 0 : s + 1 < Stages)) add(forward ? action_kind::receive_forward : action_kind::receive_backward);
+      add(now.kind);
+      if (crosses && (forward ? s + 1 < Stages : s > 0)) add(forward ? action_kind::send_forward : action_kind::send_backward);
     }
   }
   return out;
@@ -141,14 +199,17 @@ template <class Schedule, std::size_t Stages>
 
 /// Runs the lists of stages that stand on devices on paper, with channels of the given depth: proves that they end, and
 /// orders the lists of one device among each other. Sends and receives take no time there; forward and backward of
-/// stage s take forward_cost[s] and backward_cost[s].
-template <std::size_t Devices, std::size_t Lists, std::size_t Stages, std::size_t M>
-[[nodiscard]] constexpr auto run_on_paper(work_lists<Lists, Stages, M> const& given,
+/// stage s take forward_cost[s] and backward_cost[s], each half of a backward half of that.
+template <std::size_t Devices, std::size_t Lists, std::size_t Stages, std::size_t M, std::size_t Tasks>
+[[nodiscard]] constexpr auto run_on_paper(work_lists<Lists, Stages, M, Tasks> const& given,
                                           std::array<std::size_t, Stages> const& device_of_stage, std::size_t depth,
                                           std::array<double, Stages> const& forward_cost,
                                           std::array<double, Stages> const& backward_cost) {
-  action_lists<Stages, Devices, action_count(Stages, M)> out;
-  for (std::size_t s = 0; s < Stages; ++s) out.slots[s] = given.slots[s];
+  action_lists<Stages, Devices, M, Tasks> out;
+  for (std::size_t s = 0; s < Stages; ++s) {
+    out.slots[s] = given.slots[s];
+    out.deferred[s] = given.deferred[s];
+  }
   if (given.fault != schedule_fault::none) {
     out.fault = given.fault;
     out.fault_stage = given.fault_stage;
@@ -165,7 +226,7 @@ template <std::size_t Devices, std::size_t Lists, std::size_t Stages, std::size_
     list_device[l] = device_of[stage_at[l]];
   }
 
-  constexpr std::size_t all = action_count(Stages, M);
+  constexpr std::size_t all = action_count(Stages, M, Tasks);
   std::size_t next[Lists]{}, done = 0;
   double clock[Devices]{}, busy[Devices]{};
   action order[all]{};  // of all devices together
@@ -183,7 +244,7 @@ template <std::size_t Devices, std::size_t Lists, std::size_t Stages, std::size_
     if (next[list] == sizes[list]) return never;
     action const& a = lists[list][next[list]];
     double const free = clock[list_device[list]];
-    if (a.kind == action_kind::forward || a.kind == action_kind::backward) return free;
+    if (is_work(a.kind)) return free;
     bool const to_next = a.kind == action_kind::send_forward || a.kind == action_kind::receive_backward;
     link const& l = links[to_next ? a.stage : a.stage - 1];
     std::size_t const way = a.kind == action_kind::send_forward || a.kind == action_kind::receive_forward ? 0 : 1;
@@ -218,12 +279,10 @@ template <std::size_t Devices, std::size_t Lists, std::size_t Stages, std::size_
     if (next[best] < sizes[best]) stage_at[best] = lists[best][next[best]].stage;
     std::size_t const d = list_device[best];
     order[done++] = a;
-    double const cost = a.kind == action_kind::forward    ? forward_cost[static_cast<std::size_t>(a.stage)]
-                        : a.kind == action_kind::backward ? backward_cost[static_cast<std::size_t>(a.stage)]
-                                                          : 0;
+    double const cost = detail::cost_of(a.kind, forward_cost[static_cast<std::size_t>(a.stage)], backward_cost[static_cast<std::size_t>(a.stage)]);
     clock[d] = start[best] + cost;
     busy[d] += cost;
-    if (a.kind != action_kind::forward && a.kind != action_kind::backward) {
+    if (!is_work(a.kind)) {
       bool const to_next = a.kind == action_kind::send_forward || a.kind == action_kind::receive_backward;
       link& l = links[to_next ? a.stage : a.stage - 1];
       std::size_t const way = a.kind == action_kind::send_forward || a.kind == action_kind::receive_forward ? 0 : 1;

@@ -96,6 +96,21 @@ inline constexpr auto layers_v =
 template <class Model, class Recipe>
 inline constexpr auto placement_v = Recipe::placement::assign(layers_v<Model, Recipe>);
 
+namespace detail {
+
+/// Two neighbours on one device are one stage, unless the placement says itself which runs it has laid there.
+template <class Placement, std::size_t N>
+constexpr std::array<device, N> runs_of(std::array<layer_info, N> const& layers) {
+  if constexpr (requires { Placement::runs(layers); }) return Placement::runs(layers);
+  else return Placement::assign(layers);
+}
+
+}  // namespace detail
+
+/// For each layer something that differs from its neighbour's where a stage ends.
+template <class Model, class Recipe>
+inline constexpr auto runs_v = detail::runs_of<typename Recipe::placement>(layers_v<Model, Recipe>);
+
 /// Row of the layer with this full name; the number of layers where there is none.
 template <std::size_t N>
 [[nodiscard]] constexpr std::size_t find_layer(std::array<layer_info, N> const& layers, std::string_view full_name) {

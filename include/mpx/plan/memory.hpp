@@ -42,7 +42,8 @@ struct stage_info {
   std::size_t device_index = 0;
   std::size_t first = 0;  ///< row of its first layer
   std::size_t end = 0;    ///< one past its last
-  std::size_t slots = 0;  ///< microbatches whose activations are kept at once
+  std::size_t slots = 0;     ///< microbatches whose activations are kept at once
+  std::size_t deferred = 0;  ///< microbatches at once between the two halves of their backward
   std::size_t parameters = 0;          ///< trainable values of all tensor ranks, tied copies left out
   std::size_t parameter_elements = 0;  ///< what memory holds on one rank, copies and alignment included
   bool divided = false;                ///< data ranks divide the optimizer's state, and masters that layers do not read
@@ -63,6 +64,7 @@ struct stage_info {
   region states;            ///< f32, the optimizer's
   region constants;         ///< tables that are never trained
   region saved;             ///< slots x slot_size
+  region deferred_gradients;  ///< deferred x deferred_size: what the later half of a backward reads besides
   region working;           ///< what a recomputed layer saves, one layer at a time
   region gradient_buffers;  ///< gradients between layers, taking turns
   region held_gradients;
@@ -72,6 +74,7 @@ struct stage_info {
   region incoming_backward;  ///< channel storage
 
   std::size_t slot_size = 0;
+  std::size_t deferred_size = 0;
   std::size_t gradient_buffer_size = 0;
   std::array<std::size_t, most_held_streams> held_offset{};           ///< within a slot
   std::array<std::size_t, most_held_streams> held_gradient_offset{};  ///< within held_gradients
@@ -84,6 +87,7 @@ struct layer_place {
   std::size_t parameter_offset = 0;  ///< elements
   std::size_t constant_offset = 0;   ///< elements
   std::size_t saved_offset = 0;      ///< bytes within a slot
+  std::size_t deferred_offset = 0;   ///< bytes within a copy of what is deferred
 };
 
 /// Streams on the edge before layer `edge`.
@@ -101,6 +105,27 @@ template <std::size_t N>
       link.held[link.streams++] = static_cast<int>(h);
     }
   return link;
+}
+
+/// Where the gradient of a layer's output is, when its weights' gradients are computed later than its input's.
+enum class kept_gradient : unsigned char { nowhere, over_next_input, behind_deferred };
+
+template <class Layers, class Routes>
+[[nodiscard]] constexpr kept_gradient find_kept_gradient(Layers const& layers, Routes const& routes, std::size_t row, std::size_t stage_end) {
+  if (!layers[row].defers_gradient) return kept_gradient::nowhere;
+  bool const next_writes_over = row + 1 < stage_end && routes[row + 1].direct && layers[row + 1].gradient_replaces_input;
+  return next_writes_over ? kept_gradient::over_next_input : kept_gradient::behind_deferred;
+}
+
+/// Is the gradient of what a layer takes written where the layer before it reads it later?
+template <class Layers, class Routes>
+[[nodiscard]] constexpr bool gradient_is_kept(Layers const& layers, Routes const& routes, std::size_t row, std::size_t stage_first) {
+  return row > stage_first && routes[row].direct && layers[row - 1].defers_gradient;
+}
+
+/// How often a backward repeats a layer's forward: once if that is recomputed, for each half of backward.
+[[nodiscard]] constexpr int forwards_in_backward(layer_info const& layer, extents const& e) {
+  return layer.recomputed ? e.splits_backward ? 2 : 1 : 0;
 }
 
 struct memory_sizes {
@@ -123,20 +148,23 @@ constexpr void lay_out_stage(stage_info& stage, std::array<layer_place, N>& plac
     arena_size += r.size;
   };
 
-  std::size_t parameters = 0, constants = 0, slot = 0, working = 0, buffer = 0, scratch = 0;
+  std::size_t parameters = 0, constants = 0, slot = 0, deferred = 0, working = 0, buffer = 0, scratch = 0;
   for (std::size_t r = stage.first; r < stage.end; ++r) {
     layer_info const& layer = layers[r];
-    places[r] = {parameters, constants, slot};
+    places[r] = {parameters, constants, slot, deferred};
     parameters += layer.parameter_elements;
     constants += layer.constant_elements;
     slot += layer.kept_bytes;
+    deferred += layer.deferred_bytes;
+    if (find_kept_gradient(layers, routes.routes, r, stage.end) == kept_gradient::behind_deferred) deferred += layer.gives.bytes(e, of);
     if (layer.recomputed) {
       working = std::max(working, layer.saved_bytes);
       buffer = std::max(buffer, layer.gives.bytes(e, of));  // its output, computed again and not needed
-      stage.recomputed_flops += layer.forward_flops;
     }
+    stage.recomputed_flops += forwards_in_backward(layer, e) * layer.forward_flops;
     scratch = std::max({scratch, layer.forward_scratch, layer.backward_scratch});
-    if (layer.takes.exists() && !layer.gradient_replaces_input) buffer = std::max(buffer, layer.takes.bytes(e, of));
+    if (layer.takes.exists() && !layer.gradient_replaces_input && !gradient_is_kept(layers, routes.routes, r, stage.first))
+      buffer = std::max(buffer, layer.takes.bytes(e, of));
     stage.parameters += layer.parameters;
     stage.forward_flops += layer.forward_flops;
     if (!stage.divided) stage.partial_gradients += layer.partial_gradients;
@@ -171,12 +199,13 @@ constexpr void lay_out_stage(stage_info& stage, std::array<layer_place, N>& plac
     for (std::size_t k = 0; k < after.streams; ++k) backward_channels += channel_depth * after.stream[k].bytes(e, of);
     if (after.has_direct()) {
       outgoing = after.stream[0].bytes(e, of);
-      buffer = std::max(buffer, outgoing);
+      if (!layers[stage.end - 1].defers_gradient) buffer = std::max(buffer, outgoing);
     }
   }
 
   stage.parameter_elements = parameters;
   stage.slot_size = slot;
+  stage.deferred_size = deferred;
   stage.gradient_buffer_size = buffer;
   place(stage.weights, sizes.master_copy ? parameters * of.compute : 0);
   std::size_t const updated = stage.divided ? stage.slice_elements : parameters;
@@ -187,6 +216,7 @@ constexpr void lay_out_stage(stage_info& stage, std::array<layer_place, N>& plac
   place(stage.states, updated * of.accumulate * sizes.optimizer_states);
   place(stage.constants, constants * of.compute);
   place(stage.saved, slot * stage.slots);
+  place(stage.deferred_gradients, deferred * stage.deferred);
   place(stage.working, working);
   place(stage.gradient_buffers, 2 * buffer);
   place(stage.held_gradients, held_gradients);

@@ -1,5 +1,5 @@
 /// @file
-/// Placed layers cut into stages: runs of neighbours on one device.
+/// Placed layers cut into stages: runs of neighbours on one device, and where the placement ends a run.
 #pragma once
 
 #include <array>
@@ -11,9 +11,9 @@
 namespace mpx {
 
 template <std::size_t N>
-[[nodiscard]] constexpr std::size_t count_stages(std::array<device, N> const& where) {
+[[nodiscard]] constexpr std::size_t count_stages(std::array<device, N> const& runs) {
   std::size_t stages = N > 0;
-  for (std::size_t i = 1; i < N; ++i) stages += where[i] != where[i - 1];
+  for (std::size_t i = 1; i < N; ++i) stages += runs[i] != runs[i - 1];
   return stages;
 }
 
@@ -31,11 +31,11 @@ template <std::size_t N>
 
 /// Row of each stage's first layer, and the number of layers at the end.
 template <std::size_t Stages, std::size_t N>
-[[nodiscard]] constexpr std::array<std::size_t, Stages + 1> stage_bounds(std::array<device, N> const& where) {
+[[nodiscard]] constexpr std::array<std::size_t, Stages + 1> stage_bounds(std::array<device, N> const& runs) {
   std::array<std::size_t, Stages + 1> bounds{};
   std::size_t s = 0;
   for (std::size_t i = 0; i < N; ++i)
-    if (i > 0 && where[i] != where[i - 1]) bounds[++s] = i;
+    if (i > 0 && runs[i] != runs[i - 1]) bounds[++s] = i;
   bounds[Stages] = N;
   return bounds;
 }
@@ -79,11 +79,11 @@ template <class Model, class Recipe, std::size_t Stage>
 struct segment_counts {
   static constexpr auto value = [] {
     constexpr auto& layers = layers_v<Model, Recipe>;
-    constexpr auto& where = placement_v<Model, Recipe>;
+    constexpr auto& runs = runs_v<Model, Recipe>;
     std::array<std::size_t, segments_of<Model>::size> counts{};
     std::size_t stage = 0;
     for (std::size_t i = 0; i < layers.size(); ++i) {
-      if (i > 0 && where[i] != where[i - 1]) ++stage;
+      if (i > 0 && runs[i] != runs[i - 1]) ++stage;
       if (stage == Stage) ++counts[layers[i].segment];
     }
     return counts;

@@ -27,7 +27,7 @@ struct memory_use {
 
 /// What a model, cut and scheduled by a recipe, needs and does. Over a mesh, every data and tensor rank has the same plan:
 /// this is that of one of them, whose stages are the pipeline axis.
-template <std::size_t Layers, std::size_t Stages, std::size_t Devices, std::size_t Actions, std::size_t Ties>
+template <std::size_t Layers, std::size_t Stages, std::size_t Devices, class Actions, std::size_t Ties>
 struct plan {
   static constexpr std::size_t layer_count = Layers;
   static constexpr std::size_t stage_count = Stages;
@@ -47,7 +47,7 @@ struct plan {
   std::array<link_info, Stages> links{};  ///< links[s] joins stages s and s + 1; the last one is empty
   std::array<device, Devices> devices{};
   std::array<std::size_t, Devices> arena_bytes{};
-  action_lists<Stages, Devices, Actions> actions{};
+  Actions actions{};
   std::array<tie, Ties> ties{};
 
   [[nodiscard]] constexpr std::size_t index_of(device where) const {
@@ -71,7 +71,7 @@ struct plan {
       use.gradients += {s.gradients.size + s.waiting_sums.size};
       use.optimizer += {s.states.size};
       use.constants += {s.constants.size};
-      use.activations += {s.saved.size + s.working.size};
+      use.activations += {s.saved.size + s.deferred_gradients.size + s.working.size};
       use.scratch += {s.bucket_buffers.size + s.gradient_buffers.size + s.held_gradients.size + s.outgoing.size + s.scratch.size};
       use.channels += {s.incoming_forward.size + s.incoming_backward.size};
     }
@@ -109,7 +109,7 @@ struct plan {
   }
 
   /// Idle time over total time, all devices together, when time is proportional to FLOPs and backward costs two
-  /// forwards, three for a recomputed layer.
+  /// forwards, one for each of its halves, and one more where a layer is recomputed.
   [[nodiscard]] constexpr double idle_share() const { return actions.idle_share; }
 };
 
@@ -120,12 +120,12 @@ constexpr auto make_plan() {
   constexpr auto& layers = layers_v<Model, Recipe>;
   constexpr auto& where = placement_v<Model, Recipe>;
   constexpr std::size_t N = layers.size();
-  constexpr std::size_t S = count_stages(where);
+  constexpr std::size_t S = count_stages(runs_v<Model, Recipe>);
   constexpr std::size_t D = count_devices(where);
   constexpr std::size_t M = Recipe::schedule::microbatches;
   constexpr std::size_t T = count_ties<Model>();
 
-  plan<N, S, D, action_count(S, M), T> out;
+  plan<N, S, D, action_lists<S, D, M, tasks_of<typename Recipe::schedule>>, T> out;
   out.capacity = Recipe::capacity;
   out.elements = sizes_of<typename Recipe::precision>;
   out.mesh = {Recipe::mesh::mesh_data, D, Recipe::mesh::mesh_tensor};
@@ -140,7 +140,7 @@ constexpr auto make_plan() {
   for (device d : where)
     if (out.index_of(d) >= devices) out.devices[devices++] = d;
 
-  constexpr auto bounds = stage_bounds<S>(where);
+  constexpr auto bounds = stage_bounds<S>(runs_v<Model, Recipe>);
   std::array<std::size_t, S> device_of_stage{};
   std::array<double, S> forward_cost{}, backward_cost{};
   for (std::size_t s = 0; s < S; ++s) {
@@ -151,7 +151,7 @@ constexpr auto make_plan() {
     stage.end = bounds[s + 1];
     for (std::size_t r = stage.first; r < stage.end; ++r) {
       forward_cost[s] += layers[r].forward_flops;
-      backward_cost[s] += (layers[r].recomputed ? 3 : 2) * layers[r].forward_flops;
+      backward_cost[s] += (2 + forwards_in_backward(layers[r], Recipe::capacity)) * layers[r].forward_flops;
     }
     if (s + 1 < S) out.links[s] = make_link(layers, out.routes, stage.end);
   }
@@ -161,6 +161,7 @@ constexpr auto make_plan() {
                            static_cast<std::size_t>(Recipe::optimizer::states), copies_that_wait<Recipe>};
   for (std::size_t s = 0; s < S; ++s) {
     out.stages[s].slots = out.actions.slots[s];
+    out.stages[s].deferred = out.actions.deferred[s];
     if constexpr (Recipe::divides_optimizer) divide_stage<Model, Recipe>(out.stages[s]);
     lay_out_stage(out.stages[s], out.places, layers, out.routes, s > 0 ? out.links[s - 1] : link_info{}, out.links[s], s + 1 < S,
                   sizes, out.arena_bytes[device_of_stage[s]]);

@@ -56,7 +56,7 @@ inline std::string with_thousands(std::size_t n) {
 }  // namespace detail
 
 /// Stages, devices, links and the idle share, all known before any run.
-template <std::size_t L, std::size_t S, std::size_t D, std::size_t A, std::size_t T>
+template <std::size_t L, std::size_t S, std::size_t D, class A, std::size_t T>
 std::ostream& operator<<(std::ostream& out, plan<L, S, D, A, T> const& p) {
   using detail::with_thousands;
   using row = std::vector<std::string>;

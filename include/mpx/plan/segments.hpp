@@ -125,6 +125,8 @@ constexpr layer_info segment_row(extents const& e, element_sizes sizes) {
   row.parameter_elements = facts::parameters_on(e.ranks);
   row.constant_elements = facts::constants;
   row.saved_bytes = facts::saved(e, sizes);
+  row.deferred_bytes = facts::deferred(e, sizes);
+  row.defers_gradient = e.splits_backward && facts::defers_gradient;
   row.forward_scratch = facts::forward_scratch(e, sizes);
   row.backward_scratch = facts::backward_scratch(e, sizes);
   row.forward_flops = facts::flops(e);

@@ -5,12 +5,13 @@
 #include <algorithm>
 #include <array>
 #include <cstddef>
+#include <string_view>
 
 #include <mpx/plan/actions.hpp>
 
 namespace mpx {
 
-/// One forward or backward of one microbatch on one stage.
+/// One forward or backward, or half of one, of one microbatch on one stage.
 /// Units   those of the costs that the timeline was made with
 struct timed_work {
   int device = 0;  ///< position among the plan's devices
@@ -22,6 +23,14 @@ struct timed_work {
 
   friend constexpr bool operator==(timed_work const&, timed_work const&) = default;
 };
+
+/// "forward", "backward"; of a split one "input half of backward", "weights half of backward".
+[[nodiscard]] constexpr std::string_view to_string(work kind) {
+  return kind == work::forward          ? "forward"
+         : kind == work::backward       ? "backward"
+         : kind == work::backward_input ? "input half of backward"
+                                        : "weights half of backward";
+}
 
 /// All work of a step, one device after the other, each in the order that it works in.
 template <std::size_t Devices, std::size_t Works> struct timeline {
@@ -39,12 +48,11 @@ template <std::size_t Devices, std::size_t Works> struct timeline {
 
 /// Replays action lists that end, such as a plan's: each device works through its own list, a receive waits for its
 /// send, and a send waits for a free place in its channel. Sends and receives take no time.
-template <std::size_t Stages, std::size_t Devices, std::size_t Count>
-[[nodiscard]] constexpr auto make_timeline(action_lists<Stages, Devices, Count> const& lists, std::size_t depth,
+template <std::size_t Stages, std::size_t Devices, std::size_t M, std::size_t Tasks>
+[[nodiscard]] constexpr auto make_timeline(action_lists<Stages, Devices, M, Tasks> const& lists, std::size_t depth,
                                            std::array<double, Stages> const& forward_cost,
                                            std::array<double, Stages> const& backward_cost) {
-  constexpr std::size_t M = Count / action_count(Stages, 1);
-  timeline<Devices, 2 * M * Stages> out;
+  timeline<Devices, Tasks * M * Stages> out;
 
   // Link s joins stages s and s + 1; direction 0 is forward. Times at which the k-th message was sent and received.
   struct link {
@@ -60,8 +68,8 @@ template <std::size_t Stages, std::size_t Devices, std::size_t Count>
     if (next[d] == lists.begin[d + 1]) return false;
     action const& a = lists.actions[next[d]];
     auto const s = static_cast<std::size_t>(a.stage);
-    if (a.kind == action_kind::forward || a.kind == action_kind::backward) {
-      clock[d] += a.kind == action_kind::forward ? forward_cost[s] : backward_cost[s];
+    if (is_work(a.kind)) {
+      clock[d] += detail::cost_of(a.kind, forward_cost[s], backward_cost[s]);
     } else {
       bool const to_next = a.kind == action_kind::send_forward || a.kind == action_kind::receive_backward;
       link& l = links[to_next ? s : s - 1];
@@ -90,7 +98,7 @@ template <std::size_t Stages, std::size_t Devices, std::size_t Count>
     next[d] = lists.begin[d];
     first[d] = n;
     for (std::size_t i = lists.begin[d]; i < lists.begin[d + 1]; ++i)
-      n += lists.actions[i].kind == action_kind::forward || lists.actions[i].kind == action_kind::backward;
+      n += is_work(lists.actions[i].kind);
   }
   for (bool moved = true; moved;) {
     moved = false;
@@ -98,13 +106,8 @@ template <std::size_t Stages, std::size_t Devices, std::size_t Count>
       for (double begin = clock[d]; advance(d); begin = clock[d]) {
         moved = true;
         action const& a = lists.actions[next[d] - 1];
-        if (a.kind != action_kind::forward && a.kind != action_kind::backward) continue;
-        out.work[first[d] + worked[d]++] = {static_cast<int>(d),
-                                            a.stage,
-                                            a.microbatch,
-                                            a.kind == action_kind::forward ? work::forward : work::backward,
-                                            begin,
-                                            clock[d]};
+        if (!is_work(a.kind)) continue;
+        out.work[first[d] + worked[d]++] = {static_cast<int>(d), a.stage, a.microbatch, work_of(a.kind), begin, clock[d]};
         out.busy[d] += clock[d] - begin;
         out.makespan = std::max(out.makespan, clock[d]);
       }
@@ -112,9 +115,9 @@ template <std::size_t Stages, std::size_t Devices, std::size_t Count>
   return out;
 }
 
-/// The same with equal stages: a forward takes 1, a backward 2.
-template <std::size_t Stages, std::size_t Devices, std::size_t Count>
-[[nodiscard]] constexpr auto make_timeline(action_lists<Stages, Devices, Count> const& lists, std::size_t depth) {
+/// The same with equal stages: a forward takes 1, a backward 2, half of one 1.
+template <std::size_t Stages, std::size_t Devices, std::size_t M, std::size_t Tasks>
+[[nodiscard]] constexpr auto make_timeline(action_lists<Stages, Devices, M, Tasks> const& lists, std::size_t depth) {
   std::array<double, Stages> forward{}, backward{};
   for (std::size_t s = 0; s < Stages; ++s) {
     forward[s] = 1;

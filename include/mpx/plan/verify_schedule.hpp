@@ -33,11 +33,11 @@ template <class Model, class Recipe>
 struct chunks_fit {
   using schedule = typename Recipe::schedule;
   static constexpr auto& where = placement_v<Model, Recipe>;
-  static constexpr std::size_t S = count_stages(where), D = count_devices(where), V = chunks_of<schedule>;
+  static constexpr std::size_t S = count_stages(runs_v<Model, Recipe>), D = count_devices(where), V = chunks_of<schedule>;
   static constexpr bool holds = [] {
     if constexpr (deals_chunks<schedule>) {
       if (S != D * V) return false;
-      auto const bounds = stage_bounds<S>(where);
+      auto const bounds = stage_bounds<S>(runs_v<Model, Recipe>);
       std::array<std::size_t, D> dealt{};
       for (std::size_t s = 0; s < S; ++s) {
         int const to = schedule::device_of(static_cast<int>(s), static_cast<int>(D));
@@ -64,7 +64,7 @@ struct microbatches_suffice {
   using schedule = typename Recipe::schedule;
   static constexpr std::size_t given = schedule::microbatches;
   static constexpr std::size_t needed =
-      schedule::fewest_microbatches(static_cast<int>(count_stages(placement_v<Model, Recipe>)));
+      schedule::fewest_microbatches(static_cast<int>(count_stages(runs_v<Model, Recipe>)));
   static constexpr bool holds = given >= needed;
   using verdict = enough_microbatches<given_microbatches<given>, needed_microbatches<needed>>;
 };
@@ -80,11 +80,12 @@ struct gradients_fold {
   static constexpr std::size_t given = schedule::microbatches;
   static constexpr bool power = (given & (given - 1)) == 0;
   static constexpr bool in_order = [] {
-    int const lists = static_cast<int>(list_count<schedule>(count_stages(placement_v<Model, Recipe>)));
+    constexpr work gradients = splits_backward<schedule> ? work::backward_weights : work::backward;
+    int const lists = static_cast<int>(list_count<schedule>(count_stages(runs_v<Model, Recipe>)));
     for (int l = 0; Recipe::gradient_sum::sums_in_a_tree && l < lists; ++l) {
       std::array<int, chunks_of<schedule>> next{};
       for (task const& t : schedule::tasks(l, lists))
-        if (t.kind == work::backward && t.microbatch != next[static_cast<std::size_t>(t.chunk)]++) return false;
+        if (t.kind == gradients && t.microbatch != next[static_cast<std::size_t>(t.chunk)]++) return false;
     }
     return true;
   }();
@@ -120,10 +121,10 @@ struct schedule_ends {
   };
   static constexpr outcome run = [] {
     constexpr auto& where = placement_v<Model, Recipe>;
-    constexpr std::size_t S = count_stages(where);
+    constexpr std::size_t S = count_stages(runs_v<Model, Recipe>);
     std::array<std::size_t, S> device_of_stage{};
     std::array<double, S> cost{};
-    constexpr auto bounds = stage_bounds<S>(where);
+    constexpr auto bounds = stage_bounds<S>(runs_v<Model, Recipe>);
     for (std::size_t s = 0; s < S; ++s) {
       cost[s] = 1;
       while (device_of_stage[s] < s && where[bounds[device_of_stage[s]]] != where[bounds[s]]) ++device_of_stage[s];

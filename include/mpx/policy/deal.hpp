@@ -17,9 +17,15 @@ template <class Cut, std::size_t Devices, deals_chunks Schedule>
 struct deal {
   static constexpr std::size_t devices = Devices;
 
+  /// Neighbours in one run are on one device here, neighbours in two runs on two, even if both are dealt to the same.
+  template <std::size_t N>
+  static constexpr std::array<device, N> runs(std::array<layer_info, N> const& layers) {
+    return Cut::assign(layers);
+  }
+
   template <std::size_t N>
   static constexpr std::array<device, N> assign(std::array<layer_info, N> const& layers) {
-    auto where = Cut::assign(layers);
+    auto where = runs(layers);
     for (device& one : where)
       if (one.placed()) one.ordinal = Schedule::device_of(one.ordinal, static_cast<int>(Devices));
     return where;

@@ -23,6 +23,7 @@
 #include <mpx/policy/schedule.hpp>
 #include <mpx/policy/sequence_parallel.hpp>
 #include <mpx/policy/sharding.hpp>
+#include <mpx/policy/zero_bubble.hpp>
 
 namespace mpx {
 
@@ -200,9 +201,10 @@ struct default_placement<0> {
   using type = place_all<>;
 };
 
-template <class Capacity, class Mesh, class Rows>
-constexpr extents capacity_on_mesh() {
+template <class Capacity, class Mesh, class Rows, class Schedule>
+constexpr extents capacity_of() {
   extents e = Capacity::capacity;
+  e.splits_backward = splits_backward<Schedule>;
   e.ranks = Mesh::mesh_tensor;
   e.rows_over_tensor = e.ranks > 1 ? Rows::rows_over_tensor : spread::invariant;
   return e;
@@ -253,7 +255,7 @@ struct recipe {
   using gradient_sum = typename detail::pick<s::gradient_sum, default_sum, Policies...>::type;
   using rows = typename detail::pick<s::rows, whole_rows, Policies...>::type;
   using capacity_policy = typename detail::pick<s::capacity, detail::no_capacity, Policies...>::type;
-  static constexpr extents capacity = detail::capacity_on_mesh<capacity_policy, mesh, rows>();
+  static constexpr extents capacity = detail::capacity_of<capacity_policy, mesh, rows, schedule>();
   static constexpr bool divides_optimizer = mesh::mesh_data > 1 && sharding::divides_optimizer;  ///< among data ranks
   static constexpr bool divides_gradients = mesh::mesh_data > 1 && sharding::divides_gradients;
   static constexpr bool sums_each_microbatch = mesh::mesh_data > 1 && gradient_sum::sums_each_microbatch;

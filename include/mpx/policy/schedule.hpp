@@ -10,7 +10,9 @@
 
 namespace mpx {
 
-enum class work : unsigned char { forward, backward };
+/// A backward comes whole; or first the gradient of what the stage takes, which the stage before waits for, and later those
+/// of its weights, which nobody waits for.
+enum class work : unsigned char { forward, backward, backward_input, backward_weights };
 
 /// One piece of work. Sends and receives follow from it.
 struct task {
@@ -39,14 +41,22 @@ struct chunks {
 template <class T>
 concept deals_chunks = requires { T::chunks; };
 
+/// A schedule whose backwards come in two halves.
+template <class T>
+concept splits_backward = requires { requires T::splits_backward; };
+
+/// Tasks of one microbatch on one stage.
+template <class T>
+inline constexpr std::size_t tasks_of = splits_backward<T> ? 3 : 2;
+
 template <class T>
 concept schedule_of_stages =
     requires(int stage, int stages) {
       { T::microbatches } -> std::convertible_to<std::size_t>;
       { T::fewest_microbatches(stages) } -> std::convertible_to<std::size_t>;
-      { T::tasks(stage, stages) } -> std::same_as<std::array<task, 2 * T::microbatches>>;
+      { T::tasks(stage, stages) } -> std::same_as<std::array<task, tasks_of<T> * T::microbatches>>;
     } ||
-    unsatisfied<"a pipeline schedule offers `static constexpr std::size_t microbatches`, `static constexpr std::size_t fewest_microbatches(int stages)` and `static constexpr std::array<task, 2 * microbatches> tasks(int stage, int stages)`", T>();
+    unsatisfied<"a pipeline schedule offers `static constexpr std::size_t microbatches`, `static constexpr std::size_t fewest_microbatches(int stages)` and `static constexpr std::array<task, 2 * microbatches> tasks(int stage, int stages)`, 3 * microbatches with `splits_backward`", T>();
 template <class T>
 concept schedule_of_chunks =
     requires(int number, int of) {
@@ -54,12 +64,13 @@ concept schedule_of_chunks =
       { T::chunks } -> std::convertible_to<std::size_t>;
       { T::fewest_microbatches(of) } -> std::convertible_to<std::size_t>;
       { T::device_of(number, of) } -> std::same_as<int>;
-      { T::tasks(number, of) } -> std::same_as<std::array<task, 2 * T::microbatches * T::chunks>>;
+      { T::tasks(number, of) } -> std::same_as<std::array<task, tasks_of<T> * T::microbatches * T::chunks>>;
     } ||
-    unsatisfied<"a pipeline schedule with chunks offers `static constexpr std::size_t microbatches`, `static constexpr std::size_t fewest_microbatches(int stages)`, `static constexpr int device_of(int stage, int devices)` and `static constexpr std::array<task, 2 * microbatches * chunks> tasks(int device, int devices)`", T>();
+    unsatisfied<"a pipeline schedule with chunks offers `static constexpr std::size_t microbatches`, `static constexpr std::size_t fewest_microbatches(int stages)`, `static constexpr int device_of(int stage, int devices)` and `static constexpr std::array<task, 2 * microbatches * chunks> tasks(int device, int devices)`, 3 * with `splits_backward`", T>();
 
 /// A pipeline schedule is a constexpr list of tasks, every forward and every backward once: a list for each stage; or,
-/// where it has `chunks`, for each device, whose stages are then those that `device_of` deals to it, in their order.
+/// where it has `chunks`, for each device, whose stages are then those that `device_of` deals to it, in their order. One
+/// that says `static constexpr bool splits_backward = true` has both halves of each backward in its list instead.
 template <class T>
 concept pipeline_schedule = (deals_chunks<T> || schedule_of_stages<T>) && (!deals_chunks<T> || schedule_of_chunks<T>);
 

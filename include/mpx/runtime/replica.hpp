@@ -41,6 +41,7 @@ class replica {
   static constexpr std::size_t T = plan.mesh.tensor;
   static constexpr bool sums_in_a_tree = Recipe::gradient_sum::sums_in_a_tree;
   static constexpr bool divides = Recipe::divides_optimizer;
+  static constexpr bool splits = plan.capacity.splits_backward;
   using over_data = std::conditional_t<divides, scattered_over_data, summed_over_data>;
   using over_tensor = also_over_tensor<over_data>;
   using over_mesh = also_over_stages<over_tensor>;
@@ -367,6 +368,8 @@ class replica {
                                   static_cast<int>(plan.mesh.data * plan.microbatches), T, plan.capacity.rows_over_tensor);
     std::size_t const s = static_cast<std::size_t>(a.stage);
     on_stage(s, [&](auto& stage) {
+      auto const before = [&](std::size_t row) { prepare_to_reduce(stage, s, row); };
+      auto const after = [&](std::size_t row) { reduce(stage, s, row, a.microbatch); };
       switch (a.kind) {
         case action_kind::forward: {
           stage.load_feeds(a.slot, *asked.data, part);
@@ -375,10 +378,15 @@ class replica {
           break;
         }
         case action_kind::backward:
-          stage.backward(asked.values, part, a.slot, [&](std::size_t row) { prepare_to_reduce(stage, s, row); },
-                         [&](std::size_t row) { reduce(stage, s, row, a.microbatch); });
-          ++backwards_done_[s];
-          if constexpr (plan.mesh.data > 1) reducers_[s].end_pass();
+          if constexpr (!splits) stage.backward(asked.values, part, a.slot, before, after);
+          end_pass(s);
+          break;
+        case action_kind::backward_input:
+          if constexpr (splits) stage.backward_input(asked.values, part, {a.slot, a.deferred});
+          break;
+        case action_kind::backward_weights:
+          if constexpr (splits) stage.backward_weights(asked.values, part, {a.slot, a.deferred}, before, after);
+          end_pass(s);
           break;
         case action_kind::receive_forward:
           each_stream(s - 1, part, [&](std::size_t k, int held, std::size_t bytes) {
@@ -392,7 +400,7 @@ class replica {
           break;
         case action_kind::receive_backward:
           each_stream(s, part, [&](std::size_t k, int held, std::size_t bytes) {
-            links_.backward(s, k).receive(held < 0 ? stage.incoming_gradient() : stage.held_gradient(held), bytes);
+            links_.backward(s, k).receive(held < 0 ? stage.incoming_gradient(a.deferred) : stage.held_gradient(held), bytes);
           });
           break;
         case action_kind::send_backward:
@@ -424,6 +432,12 @@ class replica {
     } else if constexpr (sums_in_a_tree) {
       if (row == stage.info().first) stage.fold_gradients(m, plan.microbatches, 0, stage.info().parameter_elements);
     }
+  }
+
+  /// A backward has added all that it has to the gradients of stage s.
+  void end_pass(std::size_t s) {
+    ++backwards_done_[s];
+    if constexpr (plan.mesh.data > 1) reducers_[s].end_pass();
   }
 
   template <class F>

@@ -35,6 +35,12 @@ struct stage_tables {
   std::span<held_slice const> slices{};  ///< where data ranks divide the stage: this one's
 };
 
+/// Which copies of a stage's tensors a microbatch works on.
+struct copy_numbers {
+  int slot = 0;      ///< saved activations
+  int deferred = 0;  ///< what the later half of a backward reads besides
+};
+
 /// A parameter in memory, or a run of its elements, as its rank holds it.
 template <class T>
 struct parameter_view {
@@ -98,7 +104,7 @@ class stage<Machine, T, stage_layers<Runs...>, Ranks> {
     machine_.use();
     step_values const none{};
     each_layer([&]<class L>(std::size_t row) {
-      run_prepare<L>(make_context(none, {}, 0, row), constants(row));
+      run_prepare<L>(make_context(none, {}, {}, row), constants(row));
       for (auto const& p : parameters_of<L, Ranks::count>) {
         if (!p.tied_to.empty()) continue;
         fill(row, p, name_hash(p.label, name_hash(".", tables_.layers[row].name.hash())), seed);
@@ -172,7 +178,7 @@ class stage<Machine, T, stage_layers<Runs...>, Ranks> {
       auto const& route = tables_.routes[row];
       T* const x = tables_.layers[row].takes.exists() ? input(row, slot) : nullptr;
       if (route.takes_held >= 0) copy_stream(x, held_value(slot, route.takes_held), route.takes_held, part);
-      context c = make_context(step, part, slot, row);
+      context c = make_context(step, part, {slot, 0}, row);
       c.loss = loss;
       c.capture = capture;
       scratch_space::frame const frame(scratch_);
@@ -184,46 +190,40 @@ class stage<Machine, T, stage_layers<Runs...>, Ranks> {
   /// before(row) and after(row) around each layer; after it, its parameters have their gradients.
   template <class Before, class After>
   void backward(step_values const& step, microbatch const& part, int slot, Before&& before, After&& after) {
-    for (std::size_t h = 0; h < tables_.held_count; ++h) {
-      auto const& s = tables_.held[h];
-      if (s.last_reader >= info().first && s.last_reader < info().end && s.writer < info().end)
-        machine_.zero(held_gradient(static_cast<int>(h)), stream_elements(s.stream, part) * sizeof(T));
-    }
-    T const* gradient = gradient_buffer(0);  // where the next stage's gradient was received
-    std::size_t turn = 1;
-    each_layer_backwards([&]<class L>(std::size_t row) {
+    run_backwards(step, part, {slot, 0}, [&](std::size_t row, auto run) {
       before(row);
-      layer_info const& layer = tables_.layers[row];
-      auto const& route = tables_.routes[row];
-      T const* const dy = route.gives_held >= 0 ? held_gradient(route.gives_held) : gradient;
-      T* dx = nullptr;
-      if (layer.gradient_replaces_input) {
-        dx = input(row, slot);
-      } else if (layer.takes.exists()) {
-        dx = gradient_buffer(turn);
-        turn = 1 - turn;
-      }
-      context const c = make_context(step, part, slot, row);
-      scratch_space::frame const frame(scratch_);
-      if (layer.recomputed) {
-        // The same forward again, from the kept input; its output goes where dx is written next, since nobody needs it.
-        T* const x = reinterpret_cast<T*>(saved(row, slot));
-        machine_.copy(x, input(row, slot), stream_elements(layer.takes, part) * sizeof(T));
-        run_forward<L>(c, weights(row), constants(row), static_cast<T const*>(x), dx, saved(row, slot));
-      }
-      run_backward<L>(c, weights(row), gradients(row), constants(row), dy, dx, saved(row, slot));
-      if (route.takes_held >= 0)
-        machine_.add(held_gradient(route.takes_held), dx, stream_elements(layer.takes, part));
-      gradient = dx;
+      run(gradients(row));
       after(row);
     });
-    input_gradient_ = gradient;
+  }
+
+  /// The same without the gradients of weights. What they are computed from is kept.
+  void backward_input(step_values const& step, microbatch const& part, copy_numbers at) {
+    run_backwards(step, part, at, [](std::size_t, auto run) { run(nullptr); });
+  }
+
+  /// The rest, later: the gradients of weights, layer by layer backwards.
+  template <class Before, class After>
+  void backward_weights(step_values const& step, microbatch const& part, copy_numbers at, Before&& before, After&& after) {
+    each_layer_backwards([&]<class L>(std::size_t row) {
+      before(row);
+      if (tables_.layers[row].parameter_elements > 0) {
+        context const c = make_context(step, part, at, row);
+        scratch_space::frame const frame(scratch_);
+        recompute<L>(c, part, at, row, gradient_buffer(0));
+        run_weight_gradients<L>(c, weights(row), gradients(row), constants(row), saved(row, at.slot));
+      }
+      after(row);
+    });
   }
 
   // --- what crosses to other stages ------------------------------------------------------------------------------
   [[nodiscard]] T* first_input(int slot) { return input(info().first, slot); }
   [[nodiscard]] T* outgoing() { return at<T>(info().outgoing); }
-  [[nodiscard]] T* incoming_gradient() { return gradient_buffer(0); }
+  [[nodiscard]] T* incoming_gradient(int deferred) {
+    T* const kept = kept_output_gradient(info().end - 1, {0, deferred});
+    return kept ? kept : gradient_buffer(0);
+  }
   [[nodiscard]] T const* input_gradient() const { return input_gradient_; }
   [[nodiscard]] T* held_value(int slot, int h) {
     return reinterpret_cast<T*>(slot_begin(slot) + info().held_offset[static_cast<std::size_t>(h)]);
@@ -324,6 +324,47 @@ class stage<Machine, T, stage_layers<Runs...>, Ranks> {
   }
 
  private:
+  /// Calls run_layer(row, run) for each layer, the last one first; run(gradients) is its backward, null: of its input alone.
+  template <class RunLayer>
+  void run_backwards(step_values const& step, microbatch const& part, copy_numbers at, RunLayer&& run_layer) {
+    for (std::size_t h = 0; h < tables_.held_count; ++h) {
+      auto const& s = tables_.held[h];
+      if (s.last_reader >= info().first && s.last_reader < info().end && s.writer < info().end)
+        machine_.zero(held_gradient(static_cast<int>(h)), stream_elements(s.stream, part) * sizeof(T));
+    }
+    T const* gradient = incoming_gradient(at.deferred);
+    each_layer_backwards([&]<class L>(std::size_t row) {
+      layer_info const& layer = tables_.layers[row];
+      auto const& route = tables_.routes[row];
+      T const* const dy = route.gives_held >= 0 ? held_gradient(route.gives_held) : gradient;
+      T* const free = gradient_buffer(gradient == gradient_buffer(0) ? 1 : 0);
+      T* dx = nullptr;
+      if (layer.gradient_replaces_input) dx = input(row, at.slot);
+      else if (gradient_is_kept(tables_.layers, tables_.routes, row, info().first)) dx = kept_output_gradient(row - 1, at);
+      else if (layer.takes.exists()) dx = free;
+      run_layer(row, [&](accumulate* add_to) {
+        context const c = make_context(step, part, at, row);
+        scratch_space::frame const frame(scratch_);
+        recompute<L>(c, part, at, row, free);
+        run_backward<L>(c, weights(row), add_to, constants(row), dy, dx, saved(row, at.slot));
+        if (route.takes_held >= 0)
+          machine_.add(held_gradient(route.takes_held), dx, stream_elements(layer.takes, part));
+      });
+      gradient = dx;
+    });
+    input_gradient_ = gradient;
+  }
+
+  /// The same forward again, from the kept input, for a layer that keeps nothing else; its output goes where nobody needs
+  /// what is there.
+  template <class L>
+  void recompute(context const& c, microbatch const& part, copy_numbers at, std::size_t row, T* output) {
+    if (!tables_.layers[row].recomputed) return;
+    T* const x = reinterpret_cast<T*>(saved(row, at.slot));
+    machine_.copy(x, input(row, at.slot), stream_elements(tables_.layers[row].takes, part) * sizeof(T));
+    run_forward<L>(c, weights(row), constants(row), static_cast<T const*>(x), output, saved(row, at.slot));
+  }
+
   template <class F>
   void each_layer(F&& f) {
     std::size_t row = info().first;
@@ -374,6 +415,17 @@ class stage<Machine, T, stage_layers<Runs...>, Ranks> {
   [[nodiscard]] std::byte* saved(std::size_t row, int slot) const {
     return tables_.layers[row].recomputed ? arena_ + info().working.offset : kept(row, slot);
   }
+  [[nodiscard]] std::byte* deferred_begin(std::size_t row, copy_numbers at) const {
+    return arena_ + info().deferred_gradients.offset + static_cast<std::size_t>(at.deferred) * info().deferred_size +
+           tables_.places[row].deferred_offset;
+  }
+  /// Where the gradient of a layer's output stays until its weights' are computed; null if that is at once.
+  [[nodiscard]] T* kept_output_gradient(std::size_t row, copy_numbers at) {
+    auto const where = find_kept_gradient(tables_.layers, tables_.routes, row, info().end);
+    if (where == kept_gradient::nowhere) return nullptr;
+    if (where == kept_gradient::over_next_input) return input(row + 1, at.slot);
+    return reinterpret_cast<T*>(deferred_begin(row, at) + tables_.layers[row].deferred_bytes);
+  }
   [[nodiscard]] accumulate* gradients(std::size_t row) const {
     return collected_ + (tables_.places[row].parameter_offset - first_collected_);
   }
@@ -402,19 +454,21 @@ class stage<Machine, T, stage_layers<Runs...>, Ranks> {
     machine_.copy(to, from, stream_elements(tables_.held[h].stream, part) * sizeof(T));
   }
 
-  [[nodiscard]] context make_context(step_values const& step, microbatch const& part, int slot, std::size_t row) {
+  [[nodiscard]] context make_context(step_values const& step, microbatch const& part, copy_numbers at, std::size_t row) {
     context c{machine_, scratch_, step, part.size, tables_.capacity, static_cast<std::uint32_t>(part.first_sequence),
               tables_.layers[row].name.hash()};
     c.ranks = ranks_;
     layer_info const& layer = tables_.layers[row];
+    c.kept_gradient = kept_output_gradient(row, at);
+    c.deferred = deferred_begin(row, at);
     for (std::size_t k = 0; k < layer.reads.size() && layer.reads[k].exists(); ++k) {
       int const h = tables_.routes[row].reads_held[k];
-      c.reads[k] = {layer.reads[k].label, held_value(slot, h), held_gradient(h)};
+      c.reads[k] = {layer.reads[k].label, held_value(at.slot, h), held_gradient(h)};
     }
     for (std::size_t k = 0; k < layer.feeds.size() && !layer.feeds[k].label.empty(); ++k)
       for (std::size_t i = 0; i < info().feed_count; ++i)
         if (info().feeds[i].feed.label == layer.feeds[k].label)
-          c.feeds[k] = {layer.feeds[k].label, reinterpret_cast<std::int32_t const*>(slot_begin(slot) + info().feeds[i].offset)};
+          c.feeds[k] = {layer.feeds[k].label, reinterpret_cast<std::int32_t const*>(slot_begin(at.slot) + info().feeds[i].offset)};
     return c;
   }
 

@@ -31,6 +31,7 @@ class basic_trainer {
   using accumulate = accumulator_t<typename Recipe::precision::compute>;
   static constexpr auto& plan = plan_v<Model, Recipe>;
   using checked_layers = keeps_layouts<Model, typename replica<Model, Recipe, Backend>::context>;
+  using checked_halves = keeps_halves<Model, Recipe::capacity.splits_backward>;
 
   explicit basic_trainer(settings const& chosen = {})
       : settings_(checked(chosen)),
