@@ -173,8 +173,19 @@ inline void write_memory_chart(std::ostream& out, memory_chart const& chart) {
   svg.text({left, height - 8}, "filled: fits below the dashed line; hollow: does not", 12, anchor::start, "#555555");
 }
 
+namespace detail {
+
+[[nodiscard]] constexpr char const* color_of(work kind) {
+  return kind == work::forward          ? "#8fb8de"
+         : kind == work::backward       ? "#f2b36b"
+         : kind == work::backward_input ? "#f2b36b"
+                                        : "#9fcf9a";
+}
+
+}  // namespace detail
+
 /// Draws a timeline as SVG: a row for each device, a box for each forward and backward with its microbatch's number,
-/// and grey where the device waits. Errors  throws mpx::error when there is no work, or when work is on a device
+/// and grey where the device waits; the two halves of a backward have a color each. Errors  throws mpx::error when there is no work, or when work is on a device
 /// without a name
 inline void write_timeline_chart(std::ostream& out, timeline_chart const& chart, std::span<timed_work const> works) {
   constexpr double left = 100, top = 96, row = 34, box = 28;
@@ -199,12 +210,17 @@ inline void write_timeline_chart(std::ostream& out, timeline_chart const& chart,
   svg.text({left, 32}, chart.title, 18);
 
   double key = left;
-  for (auto const& [color, words] :
-       {std::pair{"#8fb8de", "forward"}, std::pair{"#f2b36b", "backward"}, std::pair{"#ececec", "idle"}}) {
+  auto const explain = [&](char const* color, std::string const& words) {
     svg.rectangle(key, 56, 16, 16, color);
     svg.text({key + 22, 69}, words, 14);
-    key += 120;
-  }
+    key += 64 + 7 * static_cast<double>(words.size());
+  };
+  bool const halves = std::any_of(works.begin(), works.end(), [](auto const& w) { return w.kind == work::backward_weights; });
+  explain(detail::color_of(work::forward), "forward");
+  if (!halves) explain(detail::color_of(work::backward), "backward");
+  for (auto kind : {work::backward_input, work::backward_weights})
+    if (halves) explain(detail::color_of(kind), std::string(to_string(kind)));
+  explain("#ececec", "idle");
   svg.text({key, 69}, "number: microbatch", 14);
 
   for (std::size_t d = 0; d < chart.devices.size(); ++d) {
@@ -214,12 +230,10 @@ inline void write_timeline_chart(std::ostream& out, timeline_chart const& chart,
   }
   for (auto const& w : works) {
     double const x = left + w.begin * scale, wide = (w.end - w.begin) * scale, y = top + row * w.device;
-    bool const forward = w.kind == work::forward;
     std::string const number = std::to_string(w.microbatch);
-    svg.rectangle(x + 0.5, y, std::max(0.5, wide - 1), box, forward ? "#8fb8de" : "#f2b36b",
-                  (forward ? "forward of microbatch " : "backward of microbatch ") + number + " on stage " +
-                      std::to_string(w.stage) + ", " + svg_writer::number(w.begin) + " to " +
-                      svg_writer::number(w.end));
+    svg.rectangle(x + 0.5, y, std::max(0.5, wide - 1), box, detail::color_of(w.kind),
+                  std::string(to_string(w.kind)) + " of microbatch " + number + " on stage " + std::to_string(w.stage) +
+                      ", " + svg_writer::number(w.begin) + " to " + svg_writer::number(w.end));
     if (wide >= 7 * static_cast<double>(number.size()) + 2)
       svg.text({x + wide / 2, y + 18}, number, 11, anchor::middle);
   }

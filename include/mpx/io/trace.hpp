@@ -14,7 +14,7 @@
 
 namespace mpx {
 
-/// Writes one complete event for each forward and backward; each device is a thread under its name.
+/// Writes one complete event for each forward and backward, or half of one; each device is a thread under its name.
 /// Units   `microseconds` is how long a time of 1 takes
 /// Errors  throws mpx::error when work is on a device without a name
 /// Source  "Trace Event Format" of the Chromium project: complete events (ph X) and metadata events (ph M)
@@ -33,9 +33,9 @@ inline void write_trace(std::ostream& out, std::vector<std::string> const& devic
                    .where = "devices",
                    .expected = std::to_string(devices.size()) + " devices",
                    .got = "device " + std::to_string(w.device)}};
-    bool const forward = w.kind == work::forward;
-    events.push_back({{"name", (forward ? "forward " : "backward ") + std::to_string(w.microbatch)},
-                      {"cat", forward ? "forward" : "backward"},
+    std::string const kind(to_string(w.kind));
+    events.push_back({{"name", kind + ' ' + std::to_string(w.microbatch)},
+                      {"cat", kind},
                       {"ph", "X"},
                       {"pid", 0},
                       {"tid", w.device},
