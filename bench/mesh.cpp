@@ -27,10 +27,13 @@ constexpr int sequences = 16, tokens = 128;
 using model = mpx::gpt2<mpx::vocabulary<256>, mpx::width<384>, mpx::heads<6>, mpx::layers<6>, mpx::context<tokens>>;
 
 /// 16 sequences in 8 microbatches of all data ranks together.
-template <class Mesh>
-using recipe = mpx::recipe<Mesh, mpx::one_f_one_b<mpx::microbatches<8 / Mesh::mesh_data>>, mpx::f32_only, mpx::adamw,
-                           mpx::clip_by_global_norm, mpx::constant_rate,
+template <class Mesh, class Schedule>
+using recipe = mpx::recipe<Mesh, Schedule, mpx::f32_only, mpx::adamw, mpx::clip_by_global_norm, mpx::constant_rate,
                            mpx::microbatch_capacity<mpx::sequences<2>, mpx::tokens<tokens>>>;
+template <class Mesh>
+using eager = mpx::one_f_one_b<mpx::microbatches<8 / Mesh::mesh_data>>;
+using eight = mpx::microbatches<8>;
+using two_stages = mpx::mesh<mpx::pipeline<2>>;
 
 /// Nothing but what passes through: what remains is the executor's own.
 struct nothing : mpx::layer_defaults {
@@ -63,32 +66,38 @@ double microseconds_per_action() {
 
 struct contender {
   std::string label;
+  double idle_share;  ///< by the plan
   std::function<void()> step;
   std::vector<double> seconds{};
 };
 
-template <class Mesh>
+template <class Mesh, class Schedule = eager<Mesh>>
 contender on(std::string label, mpx::batch const& batch) {
-  auto trainer = std::make_shared<mpx::trainer<model, recipe<Mesh>>>();
+  auto trainer = std::make_shared<mpx::trainer<model, recipe<Mesh, Schedule>>>();
   trainer->step(batch);
-  return {std::move(label), [trainer, &batch] { trainer->step(batch); }};
+  return {std::move(label), trainer->plan.idle_share(), [trainer, &batch] { trainer->step(batch); }};
 }
 
 }  // namespace
 
 int main() {
   auto const batch = bench::random_batch(sequences, 0, tokens, 256, 1);
-  std::vector<contender> all{on<mpx::mesh<>>("one device", batch), on<mpx::mesh<mpx::pipeline<2>>>("pipeline<2>", batch),
+  std::vector<contender> all{on<mpx::mesh<>>("one device", batch),
+                             on<two_stages>("pipeline<2>, 1F1B", batch),
+                             on<two_stages, mpx::interleaved<eight, mpx::chunks<2>>>("pipeline<2>, interleaved", batch),
+                             on<two_stages, mpx::zb_h1<eight>>("pipeline<2>, zb_h1", batch),
+                             on<two_stages, mpx::zb_v<eight>>("pipeline<2>, zb_v", batch),
                              on<mpx::mesh<mpx::data<2>>>("data<2>", batch),
                              on<mpx::mesh<mpx::tensor<2>>>("tensor<2>", batch)};
   for (int round = 0; round < 9; ++round)
     for (auto& one : all) one.seconds.push_back(seconds_of(one.step));
 
   std::printf("gpt2, 6 layers, width 384, %d x %d tokens in 8 microbatches, f32\n", sequences, tokens);
-  std::printf("  %-12s %12s %14s %10s\n", "mesh", "ms a step", "tokens/s", "speed-up");
+  std::printf("  %-24s %12s %14s %10s %14s\n", "mesh", "ms a step", "tokens/s", "speed-up", "planned idle");
   for (auto const& one : all)
-    std::printf("  %-12s %12.1f %14.0f %10.2f\n", one.label.c_str(), 1e3 * bench::median(one.seconds),
-                sequences * tokens / bench::median(one.seconds), bench::median(all[0].seconds) / bench::median(one.seconds));
+    std::printf("  %-24s %12.1f %14.0f %10.2f %12.1f %%\n", one.label.c_str(), 1e3 * bench::median(one.seconds),
+                sequences * tokens / bench::median(one.seconds),
+                bench::median(all[0].seconds) / bench::median(one.seconds), 100 * one.idle_share);
   std::printf("the executor's own cost, empty layers: %.2f us an action on one device, %.2f on two\n",
               microseconds_per_action<mpx::place_all<>>(), microseconds_per_action<mpx::place_evenly<2>>());
 }

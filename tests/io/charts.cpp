@@ -97,6 +97,17 @@ TEST_CASE("a timeline has a row for each device and a box for each work", "[io][
   CHECK(text.find(R"(<rect x="211.61" y="130" width="110.11" height="28" fill="#8fb8de">)") != text.npos);
 }
 
+TEST_CASE("a timeline of split backwards has a color for each half", "[io][charts]") {
+  std::string const text = drawn(two_devices, {{0, 0, 0, mpx::work::forward, 0, 1},
+                                               {0, 0, 0, mpx::work::backward_input, 1, 2},
+                                               {0, 0, 0, mpx::work::backward_weights, 2, 3}});
+  CHECK(well_formed(text));
+  CHECK(count(text, ">input half of backward<") == 1);  // the key
+  CHECK(count(text, ">weights half of backward<") == 1);
+  CHECK(count(text, ">backward<") == 0);
+  CHECK(text.find("<title>weights half of backward of microbatch 0 on stage 0, 2 to 3</title>") != text.npos);
+}
+
 TEST_CASE("a long timeline grows wider, so that its numbers stay readable", "[io][charts]") {
   std::vector<mpx::timed_work> many;
   for (int m = 0; m < 100; ++m) many.push_back({0, 0, m, mpx::work::forward, 1.0 * m, m + 1.0});

@@ -8,6 +8,7 @@
 #include <nlohmann/json.hpp>
 
 #include <mpx/io/trace.hpp>
+#include <mpx/policy/zero_bubble.hpp>
 
 #include "scratch_file.hpp"
 
@@ -54,6 +55,20 @@ TEST_CASE("a trace says what was done, when, and for how long", "[io][trace]") {
   CHECK(event.at("ts") == 0);
   CHECK(event.at("dur") == 10);
   CHECK(event.at("args").at("microbatch") == 0);
+}
+
+TEST_CASE("a trace tells the two halves of a backward apart", "[io][trace]") {
+  // One device, one microbatch: a forward, then both halves.
+  constexpr auto halves = mpx::make_actions<mpx::zb_h1<mpx::microbatches<1>>, 1>(std::array<std::size_t, 1>{0}, 2, {1.0}, {2.0});
+  constexpr auto when = mpx::make_timeline(halves, 2);
+  std::ostringstream out;
+  mpx::write_trace(out, {"a"}, when.work, 10);
+  auto const events = nlohmann::json::parse(out.str()).at("traceEvents");
+  REQUIRE(events.size() == 2 + 3);
+  CHECK(events.at(3).at("name") == "input half of backward 0");
+  CHECK(events.at(4).at("name") == "weights half of backward 0");
+  CHECK(events.at(4).at("ts") == 20);
+  CHECK(events.at(4).at("dur") == 10);
 }
 
 TEST_CASE("a trace of a device without a name is refused", "[io][trace]") {

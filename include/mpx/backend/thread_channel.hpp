@@ -2,6 +2,7 @@
 /// One-directional messages between two threads of one process.
 #pragma once
 
+#include <atomic>
 #include <chrono>
 #include <condition_variable>
 #include <cstddef>
@@ -9,6 +10,7 @@
 #include <mutex>
 #include <span>
 #include <string>
+#include <thread>
 #include <utility>
 #include <vector>
 
@@ -16,7 +18,8 @@
 
 namespace mpx {
 
-/// A ring of slots in a `Memory`, between one sender and one receiver. Both wait asleep, never in a loop, and not for ever.
+/// A ring of slots in a `Memory`, between one sender and one receiver. Who waits looks again for a few microseconds, which
+/// falling asleep and being woken take too, lending its core to others meanwhile; then it sleeps, and not for ever.
 ///   copy(to, from, n)  of bytes, between any two places of the memory
 ///   finish()           what this thread has begun to copy, or to write before, is done
 /// Shapes  storage: [slots, slot_bytes], owned by the caller
@@ -46,9 +49,11 @@ class thread_channel {
       throw error({"message larger than a slot", name_, at_most(slot_bytes_), std::to_string(bytes)});
     }
     std::size_t slot = 0;
+    auto const is_free = [&] { return sent_ - received_ < sizes_.size(); };
+    look_for(is_free);
     {
       std::unique_lock lock(mutex_);
-      wait(lock, not_full_, "send waits for a free slot", [&] { return sent_ - received_ < sizes_.size(); });
+      wait(lock, not_full_, "send waits for a free slot", is_free);
       slot = sent_ % sizes_.size();
     }
     // Only the sender touches a free slot, only the receiver a full one: the copy needs no lock.
@@ -65,9 +70,11 @@ class thread_channel {
   /// Copies the oldest message out; waits while there is none.
   void receive(void* to, std::size_t bytes) {
     std::size_t slot = 0;
+    auto const is_there = [&] { return sent_ != received_; };
+    look_for(is_there);
     {
       std::unique_lock lock(mutex_);
-      wait(lock, not_empty_, "receive waits for a message", [&] { return sent_ != received_; });
+      wait(lock, not_empty_, "receive waits for a message", is_there);
       slot = received_ % sizes_.size();
       if (sizes_[slot] != bytes) {
         throw error({"message of another size", name_, std::to_string(bytes) + " bytes", std::to_string(sizes_[slot])});
@@ -85,7 +92,7 @@ class thread_channel {
   void open() {
     std::scoped_lock const lock(mutex_);
     aborted_ = false;
-    received_ = sent_;
+    received_ = sent_.load();
   }
 
   /// Wakes both threads; each throws `aborted`, now and in every later call until `open()`.
@@ -116,6 +123,14 @@ class thread_channel {
 
   static std::string at_most(std::size_t bytes) { return "at most " + std::to_string(bytes) + " bytes"; }
 
+  /// Gives a message or a slot that is about to come the time that a sleep would take.
+  template <class Ready>
+  void look_for(Ready ready) {
+    if (ready()) return;
+    auto const until = clock::now() + std::chrono::microseconds(5);
+    while (!ready() && !aborted_ && clock::now() < until) std::this_thread::yield();
+  }
+
   template <class Ready>
   void wait(std::unique_lock<std::mutex>& lock, std::condition_variable& changed, char const* what, Ready ready) {
     bool const in_time = changed.wait_until(lock, clock::now() + deadline_, [&] { return aborted_ || ready(); });
@@ -138,10 +153,11 @@ class thread_channel {
   mutable std::mutex mutex_;
   std::condition_variable not_empty_;
   std::condition_variable not_full_;
-  std::uint64_t sent_ = 0;
-  std::uint64_t received_ = 0;
+  // Written under the mutex, and looked at without it.
+  std::atomic<std::uint64_t> sent_ = 0;
+  std::atomic<std::uint64_t> received_ = 0;
+  std::atomic<bool> aborted_ = false;
   std::uint64_t bytes_sent_ = 0;
-  bool aborted_ = false;
 };
 
 }  // namespace mpx

@@ -185,8 +185,8 @@ namespace detail {
 }  // namespace detail
 
 /// Draws a timeline as SVG: a row for each device, a box for each forward and backward with its microbatch's number,
-/// and grey where the device waits; the two halves of a backward have a color each. Errors  throws mpx::error when there is no work, or when work is on a device
-/// without a name
+/// and grey where the device waits; the two halves of a backward have a color each.
+/// Errors  throws mpx::error when there is no work, or when work is on a device without a name
 inline void write_timeline_chart(std::ostream& out, timeline_chart const& chart, std::span<timed_work const> works) {
   constexpr double left = 100, top = 96, row = 34, box = 28;
   double makespan = 0, shortest = 0;

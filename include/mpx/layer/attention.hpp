@@ -103,7 +103,8 @@ struct execution<self_attention<W, H, Causal, Axis, Init, OutInit, Options...>> 
       turn(c, d_q_at, d_kv_at, true);
     }
     if constexpr (layer::is_relative)
-      if (A* const gradient = look_up_into(o.template gradient<score>(), d_heads)) c.machine.add(gradient, scores_at, score_count(c));
+      if (A* const gradient = look_up_into(o.template gradient<score>(), d_heads))
+        c.machine.add(gradient, scores_at, score_count(c));
     auto const d_q = product_of(c, d_q_at, q, d_heads);
     auto const d_kv = product_of(c, d_kv_at, kv, d_heads);
     if (o.gradients)

@@ -78,10 +78,10 @@ struct execution<learned_positions<N, W, Axis>> : no_constants {
   template <class C>
   static auto backward(operands<layer, C> const& o, output_gradient_view<layer, C> dy, typename C::compute* dx) {
     C const& c = o.context;
-    auto* const gradient = row_sum_into(o.template gradient<0>(), dy);
-    if (gradient) each_run(c.rows_of(Axis, spread::invariant), static_cast<std::size_t>(c.size.tokens_on(Axis)), [&](run_of_rows const& run) {
-      c.machine.positions_backward(gradient + run.token * W, dy.data + run.before * W, run.sequences, run.tokens, W);
-    });
+    if (auto* const gradient = row_sum_into(o.template gradient<0>(), dy))
+      each_run(c.rows_of(Axis, spread::invariant), static_cast<std::size_t>(c.size.tokens_on(Axis)), [&](run_of_rows const& run) {
+        c.machine.positions_backward(gradient + run.token * W, dy.data + run.before * W, run.sequences, run.tokens, W);
+      });
     return detail::copied(c, dx, dy, c.row_count(Axis, dy) * W);
   }
 };

@@ -19,8 +19,8 @@ namespace mpx {
 ///   template <class C> static auto backward(operands<L, C> const&, output_gradient_view<L, C> dy, T* dx)
 /// x is the kept input when the layer keeps it, and the same memory as y when it works in place. dy is read only; dx is
 /// written; gradients are added to. What is null is not asked for: under a schedule that splits backwards, the first of two
-/// calls gives no gradients to add to, and the second one no dx. A layer of the user's own offers the two functions over plain pointers instead (see
-/// run_forward) where all that it takes, gives and trains is whole on each tensor rank.
+/// calls gives no gradients to add to, and the second one no dx. A layer of the user's own offers the two functions over
+/// plain pointers instead (see run_forward) where all that it takes, gives and trains is whole on each tensor rank.
 template <class L>
 struct execution;
 
@@ -240,7 +240,8 @@ void run_backward(C const& c, T const* weights, typename C::accumulate* gradient
     composition<L>::backward(c, weights, gradients, constants, dy, dx, saved);
   } else if constexpr (detail::runs_over_views<L>) {
     if constexpr (footprint<L>::defers_gradient)
-      if (c.kept_gradient && c.kept_gradient != dy) c.machine.copy(c.kept_gradient, dy, detail::stream_bytes<typename L::gives>(c));
+      if (c.kept_gradient && c.kept_gradient != dy)  // it comes from somewhere that is written again before it is read
+        c.machine.copy(c.kept_gradient, dy, detail::stream_bytes<typename L::gives>(c));
     operands<L, C> const all{c, weights, gradients, constants, saved};
     execution<L>::backward(all, output_gradient_view<L, C>{dy}, dx);
   } else if constexpr (detail::runs_backward<L, C>) {

@@ -256,7 +256,8 @@ struct cross_attention : layer_defaults {
                                                        split_columns(axis::target, inner),
                                                        split_columns(axis::target, H, element::accumulate)}};
   // gradients of q and kv
-  static constexpr std::array<tensor_extent, 2> defers{{split_columns(axis::target, inner), split_columns(axis::source, 2 * inner)}};
+  static constexpr std::array<tensor_extent, 2> defers{{split_columns(axis::target, inner),
+                                                        split_columns(axis::source, 2 * inner)}};
   // gradients of the heads' output and of memory; row sums; dq while it is summed
   static constexpr std::array<tensor_extent, 4> backward_scratch{{split_columns(axis::target, inner),
                                                                   {axis::source, C},

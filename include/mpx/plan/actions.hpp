@@ -189,9 +189,10 @@ template <class Schedule, std::size_t Stages>
         next.kind = kind;
       };
       bool const forward = t.kind == work::forward, crosses = t.kind != work::backward_weights;
-      if (crosses && (forward ? s > 0 : s + 1 < Stages)) add(forward ? action_kind::receive_forward : action_kind::receive_backward);
+      bool const before = crosses && s > 0, after = crosses && s + 1 < Stages;  // neighbours that it has to do with
+      if (forward ? before : after) add(forward ? action_kind::receive_forward : action_kind::receive_backward);
       add(now.kind);
-      if (crosses && (forward ? s + 1 < Stages : s > 0)) add(forward ? action_kind::send_forward : action_kind::send_backward);
+      if (forward ? after : before) add(forward ? action_kind::send_forward : action_kind::send_backward);
     }
   }
   return out;
@@ -279,7 +280,8 @@ template <std::size_t Devices, std::size_t Lists, std::size_t Stages, std::size_
     if (next[best] < sizes[best]) stage_at[best] = lists[best][next[best]].stage;
     std::size_t const d = list_device[best];
     order[done++] = a;
-    double const cost = detail::cost_of(a.kind, forward_cost[static_cast<std::size_t>(a.stage)], backward_cost[static_cast<std::size_t>(a.stage)]);
+    auto const s = static_cast<std::size_t>(a.stage);
+    double const cost = detail::cost_of(a.kind, forward_cost[s], backward_cost[s]);
     clock[d] = start[best] + cost;
     busy[d] += cost;
     if (!is_work(a.kind)) {

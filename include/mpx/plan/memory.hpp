@@ -111,7 +111,8 @@ template <std::size_t N>
 enum class kept_gradient : unsigned char { nowhere, over_next_input, behind_deferred };
 
 template <class Layers, class Routes>
-[[nodiscard]] constexpr kept_gradient find_kept_gradient(Layers const& layers, Routes const& routes, std::size_t row, std::size_t stage_end) {
+[[nodiscard]] constexpr kept_gradient find_kept_gradient(Layers const& layers, Routes const& routes, std::size_t row,
+                                                         std::size_t stage_end) {
   if (!layers[row].defers_gradient) return kept_gradient::nowhere;
   bool const next_writes_over = row + 1 < stage_end && routes[row + 1].direct && layers[row + 1].gradient_replaces_input;
   return next_writes_over ? kept_gradient::over_next_input : kept_gradient::behind_deferred;
@@ -119,7 +120,8 @@ template <class Layers, class Routes>
 
 /// Is the gradient of what a layer takes written where the layer before it reads it later?
 template <class Layers, class Routes>
-[[nodiscard]] constexpr bool gradient_is_kept(Layers const& layers, Routes const& routes, std::size_t row, std::size_t stage_first) {
+[[nodiscard]] constexpr bool gradient_is_kept(Layers const& layers, Routes const& routes, std::size_t row,
+                                              std::size_t stage_first) {
   return row > stage_first && routes[row].direct && layers[row - 1].defers_gradient;
 }
 
@@ -156,7 +158,8 @@ constexpr void lay_out_stage(stage_info& stage, std::array<layer_place, N>& plac
     constants += layer.constant_elements;
     slot += layer.kept_bytes;
     deferred += layer.deferred_bytes;
-    if (find_kept_gradient(layers, routes.routes, r, stage.end) == kept_gradient::behind_deferred) deferred += layer.gives.bytes(e, of);
+    if (find_kept_gradient(layers, routes.routes, r, stage.end) == kept_gradient::behind_deferred)
+      deferred += layer.gives.bytes(e, of);
     if (layer.recomputed) {
       working = std::max(working, layer.saved_bytes);
       buffer = std::max(buffer, layer.gives.bytes(e, of));  // its output, computed again and not needed
