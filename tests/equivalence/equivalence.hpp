@@ -6,6 +6,7 @@
 #include <string>
 
 #include "mesh/mesh.hpp"
+#include "support/simulation.hpp"
 
 namespace test {
 
@@ -20,13 +21,30 @@ using wide_seq2seq = mpx::seq2seq<mpx::source_vocabulary<2 * Heads>, mpx::target
                                   mpx::heads<Heads>, mpx::feed_forward<4 * Heads>, mpx::encoder_layers<3>,
                                   mpx::decoder_layers<3>, mpx::context<16>>;
 
-/// Gradients, loss and norm of the first step on D data, P pipeline and T tensor ranks, with dropout. More: policies.
-template <class Model, class Precision, std::size_t D, std::size_t P, std::size_t T, class Schedule, class... More>
+/// Gradients, loss and norm of the first step, with dropout.
+template <class Model, class Recipe>
 step_outcome step_under() {
-  mpx::trainer<Model, mesh_recipe<mesh_of<D, P, T>, Precision, Schedule, mpx::sgd, More...>> trainer{
-      {.lr = {.peak = 0}, .seed = 5, .dropout = 0.1f}};
+  mpx::trainer<Model, Recipe> trainer{{.lr = {.peak = 0}, .seed = 5, .dropout = 0.1f}};
   keep_away_from_the_kink(trainer);
   return first_step(trainer);
+}
+
+/// The lists of actions end, with as many microbatches in flight and as much idle time as planned.
+template <class Model, class Recipe>
+void waits_as_planned() {
+  constexpr auto& plan = mpx::plan_v<Model, Recipe>;
+  std::vector<double> forward, backward;
+  for (auto const& stage : plan.stages) {
+    forward.push_back(stage.forward_flops);
+    backward.push_back(2 * stage.forward_flops);
+  }
+  auto const simulation = simulate(plan.actions, mpx::channel_depth, forward, backward);
+  CHECK(simulation.fault.empty());
+  CHECK(simulation.idle_share == Approx(plan.idle_share()).margin(1e-12));
+  for (std::size_t s = 0; s < plan.stage_count; ++s) {
+    CHECK(simulation.in_flight[s] == plan.stages[s].slots);
+    CHECK(simulation.deferred[s] == plan.stages[s].deferred);
+  }
 }
 
 /// A model on D data and T tensor ranks. Made, it is compared with one device.
@@ -36,20 +54,26 @@ class meshes {
   /// Of each data rank: stages of each number that is tested must have enough, and `interleaved` must divide them.
   static constexpr std::size_t microbatches = D <= 2 ? 12 : D <= 4 ? 4 : 2;
 
-  meshes() : outcome_(step_under<Model, Precision, D, 1, T, eager<microbatches>, More...>()) {
-    auto const one = step_under<Model, Precision, 1, 1, 1, eager<12>>();
+  template <std::size_t P, class Schedule>
+  using recipe = mesh_recipe<mesh_of<D, P, T>, Precision, Schedule, mpx::sgd, More...>;
+
+  meshes() : outcome_(step_under<Model, recipe<1, eager<microbatches>>>()) {
+    auto const one = step_under<Model, mesh_recipe<one_device, Precision, eager<12>, mpx::sgd>>();
     CAPTURE(D, T);
     CHECK(excess(one, outcome_, rounding<Precision>) <= 1);
   }
 
-  /// P stage devices give the same bits as one.
+  /// P stage devices give the same bits as one, in the memory, with the messages and in the time that their plan says.
   template <std::size_t P, template <std::size_t> class Schedule>
   void on(std::string const& schedule) const {
+    using planned = recipe<P, Schedule<microbatches>>;
     CAPTURE(D, P, T, schedule);
-    auto const found = step_under<Model, Precision, D, P, T, Schedule<microbatches>, More...>();
+    auto const found = step_under<Model, planned>();
     CHECK(found.layers == outcome_.layers);
     CHECK(found.loss == outcome_.loss);
     CHECK(found.norm == outcome_.norm);
+    waits_as_planned<Model, planned>();
+    counts_what_is_planned<Model, planned>();
   }
   template <std::size_t P>
   void under_every_schedule() const {

@@ -199,8 +199,16 @@ void counts_what_is_planned() {
       tensor += plan.tensor_sum_bytes(s).count;
       data += plan.data_sum_bytes(s).count;
     }
-    CHECK(devices.tensor_group(at).bytes_brought(static_cast<int>(at.tensor)) == tensor);
-    CHECK(devices.data_group(at).bytes_brought(static_cast<int>(at.data)) == data);
+    std::size_t const data_found = devices.data_group(at).bytes_brought(static_cast<int>(at.data));
+    std::size_t const tensor_found = devices.tensor_group(at).bytes_brought(static_cast<int>(at.tensor));
+    if constexpr (Recipe::divides_optimizer) {
+      // A plan's sums are those of the data rank with most; weights are gathered besides. tests/mesh/sharded.hpp adds up all.
+      CHECK(tensor_found <= tensor);
+      CHECK(data_found > data);
+    } else {
+      CHECK(tensor_found == tensor);
+      CHECK(data_found == data);
+    }
     CHECK((tensor > 0) == (plan.mesh.tensor > 1));
     CHECK((data > 0) == (plan.mesh.data > 1));
   }
