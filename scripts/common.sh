@@ -2,7 +2,7 @@
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
-packages=(g++ cmake ninja-build libboost-dev libdnnl-dev catch2 nlohmann-json3-dev libcli11-dev)
+packages=(g++ cmake ninja-build libboost-dev libdnnl-dev catch2 nlohmann-json3-dev libcli11-dev valgrind)
 
 install_packages() {
   if ! command -v dpkg-query >/dev/null || ! command -v apt-get >/dev/null; then
