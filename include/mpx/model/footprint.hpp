@@ -8,6 +8,7 @@
 #include <algorithm>
 #include <array>
 #include <cstddef>
+#include <tuple>
 #include <type_traits>
 
 #include <mpx/model/layer.hpp>
@@ -137,8 +138,7 @@ struct footprint_chain<boost::hana::tuple<First, Rest...>> {
   static constexpr std::size_t most_tokens = std::min({footprint<First>::most_tokens, footprint<Rest>::most_tokens...});
 
   static constexpr std::size_t size = 1 + sizeof...(Rest);
-  static constexpr bool defers_gradient =
-      std::array{footprint<First>::defers_gradient, footprint<Rest>::defers_gradient...}[size - 1];
+  static constexpr bool defers_gradient = footprint<std::tuple_element_t<size - 1, std::tuple<First, Rest...>>>::defers_gradient;
 
   /// Where the gradient of what part I takes is written. `kept`: the part before it, whose output that is, reads it later.
   enum class place : unsigned char { given, over_input, kept, buffer };
