@@ -6,7 +6,7 @@
 #include <string>
 
 #include "mesh/mesh.hpp"
-#include "support/simulation.hpp"
+#include "support/planned.hpp"
 
 namespace test {
 
@@ -38,13 +38,9 @@ void waits_as_planned() {
     forward.push_back(stage.forward_flops);
     backward.push_back(2 * stage.forward_flops);
   }
-  auto const simulation = simulate(plan.actions, mpx::channel_depth, forward, backward);
-  CHECK(simulation.fault.empty());
-  CHECK(simulation.idle_share == Approx(plan.idle_share()).margin(1e-12));
-  for (std::size_t s = 0; s < plan.stage_count; ++s) {
-    CHECK(simulation.in_flight[s] == plan.stages[s].slots);
-    CHECK(simulation.deferred[s] == plan.stages[s].deferred);
-  }
+  difference_list differing;
+  compare_waiting(differing, plan, forward, backward);
+  CHECK(differing.said() == std::vector<std::string>{});
 }
 
 /// A model on D data and T tensor ranks. Made, it is compared with one device.

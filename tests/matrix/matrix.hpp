@@ -8,6 +8,7 @@
 #include <mpx_test.hpp>
 
 #include "support/planned.hpp"
+#include "support/schedules.hpp"
 
 namespace test {
 
@@ -66,11 +67,6 @@ using matrix_recipe =
     mpx::recipe<Precision, Placement, Schedule, Recompute, mpx::adam, mpx::clip_by_global_norm,
                 mpx::microbatch_capacity<mpx::sequences<3>, mpx::source_tokens<6>, mpx::target_tokens<5>>>;
 
-using gpipe_4 = mpx::gpipe<mpx::microbatches<4>>;
-using one_f_one_b_4 = mpx::one_f_one_b<mpx::microbatches<4>>;
-using interleaved_4 = mpx::interleaved<mpx::microbatches<4>, mpx::chunks<2>>;
-using zb_h1_4 = mpx::zb_h1<mpx::microbatches<4>>;
-using zb_v_4 = mpx::zb_v<mpx::microbatches<4>>;
 using none = std::vector<std::string>;
 
 template <class Model, class Recipe>

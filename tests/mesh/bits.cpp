@@ -6,10 +6,7 @@ namespace {
 /// All parameters after 12 steps of Adam with dropout, in the model's order.
 template <class Model, class Mesh, class Schedule, class Precision>
 std::vector<float> trained() {
-  mpx::trainer<Model, test::mesh_recipe<Mesh, Precision, Schedule, mpx::adam>> trainer{
-      {.lr = {.peak = 1e-2f}, .seed = 3, .dropout = 0.2f}};
-  for (int step = 0; step < 12; ++step) trainer.step(test::mesh_batch(step));
-  return test::all_parameters(trainer);
+  return test::trained<Model, Mesh, Precision, Schedule>(12);
 }
 
 using test::mesh_of;

@@ -12,10 +12,7 @@ using namespace mpx::literals;
 /// All parameters after 6 steps of Adam with dropout, clipping and ragged batches.
 template <class Model, class Mesh, class Precision, class... More>
 std::vector<float> trained() {
-  mpx::trainer<Model, test::mesh_recipe<Mesh, Precision, mpx::one_f_one_b<test::share_of_microbatches<Mesh>>, mpx::adam, More...>>
-      trainer{{.lr = {.peak = 1e-2f}, .seed = 3, .dropout = 0.2f}};
-  for (int step = 0; step < 6; ++step) trainer.step(test::mesh_batch(step));
-  return test::all_parameters(trainer);
+  return test::trained<Model, Mesh, Precision, mpx::one_f_one_b<test::share_of_microbatches<Mesh>>, More...>(6);
 }
 
 /// What the first two devices' threads did, in order: "brings", "takes", "ends", and the last layer's backward, "embeds".

@@ -6,11 +6,7 @@ namespace {
 /// All parameters after 12 steps of Adam with dropout, clipping and ragged batches.
 template <class Model, class Mesh, class Precision, class Sum, class... More>
 std::vector<float> trained() {
-  using schedule = mpx::one_f_one_b<test::share_of_microbatches<Mesh>>;
-  mpx::trainer<Model, test::mesh_recipe<Mesh, Precision, schedule, mpx::adam, Sum, More...>> trainer{
-      {.lr = {.peak = 1e-2f}, .seed = 3, .dropout = 0.2f}};
-  for (int step = 0; step < 12; ++step) trainer.step(test::mesh_batch(step));
-  return test::all_parameters(trainer);
+  return test::trained<Model, Mesh, Precision, mpx::one_f_one_b<test::share_of_microbatches<Mesh>>, Sum, More...>(12);
 }
 
 template <std::size_t D, std::size_t P>

@@ -21,6 +21,7 @@
 #include <mpx_test.hpp>
 
 #include "support/models.hpp"
+#include "support/schedules.hpp"
 
 namespace test {
 
@@ -142,16 +143,15 @@ inline bool same_bytes(std::vector<float> const& a, std::vector<float> const& b)
 using one_device = mpx::mesh<>;
 template <std::size_t D, std::size_t P, std::size_t T>
 using mesh_of = mpx::mesh<mpx::data<D>, mpx::pipeline<P>, mpx::tensor<T>>;
-template <std::size_t M>
-using eager = mpx::one_f_one_b<mpx::microbatches<M>>;
-template <std::size_t M>
-using late = mpx::gpipe<mpx::microbatches<M>>;
-template <std::size_t M>
-using dealt = mpx::interleaved<mpx::microbatches<M>, mpx::chunks<2>>;
-template <std::size_t M>
-using halved = mpx::zb_h1<mpx::microbatches<M>>;
-template <std::size_t M>
-using halved_v = mpx::zb_v<mpx::microbatches<M>>;
+
+/// All parameters after so many steps of Adam with dropout, clipping and ragged batches, in the model's order.
+template <class Model, class Mesh, class Precision, class Schedule, class... More>
+std::vector<float> trained(int steps) {
+  mpx::trainer<Model, mesh_recipe<Mesh, Precision, Schedule, mpx::adam, More...>> trainer{
+      {.lr = {.peak = 1e-2f}, .seed = 3, .dropout = 0.2f}};
+  for (int step = 0; step < steps; ++step) trainer.step(mesh_batch(step));
+  return all_parameters(trainer);
+}
 
 /// What a model answers: its loss, and the logits of the next token, for fewer sequences than there are microbatches.
 template <class Model, class Mesh, class Precision = mpx::f32_only, class... More>

@@ -3,15 +3,6 @@
 
 namespace {
 
-/// All parameters after 6 steps of Adam with dropout, in the model's order.
-template <class Model, class Mesh, class Schedule, class Precision, class... More>
-std::vector<float> trained() {
-  mpx::trainer<Model, test::mesh_recipe<Mesh, Precision, Schedule, mpx::adam, More...>> trainer{
-      {.lr = {.peak = 1e-2f}, .seed = 3, .dropout = 0.2f}};
-  for (int step = 0; step < 6; ++step) trainer.step(test::mesh_batch(step));
-  return test::all_parameters(trainer);
-}
-
 using test::dealt;
 using test::eager;
 using test::halved;
@@ -22,7 +13,7 @@ using test::mesh_of;
 
 TEST_CASE("on two tensor ranks that divide rows no schedule changes a bit", "[mesh][schedules]") {
   auto const run = []<class Mesh, class Schedule>() {
-    return trained<test::mesh_seq2seq, Mesh, Schedule, mpx::bf16_mixed, mpx::sequence_parallel>();
+    return test::trained<test::mesh_seq2seq, Mesh, mpx::bf16_mixed, Schedule, mpx::sequence_parallel>(6);
   };
   auto const one = run.operator()<mesh_of<1, 1, 2>, eager<8>>();
   CHECK(test::same_bytes(one, run.operator()<mesh_of<1, 2, 2>, dealt<8>>()));
@@ -31,7 +22,7 @@ TEST_CASE("on two tensor ranks that divide rows no schedule changes a bit", "[me
 }
 
 TEST_CASE("on two data ranks no schedule changes a bit, with tied tables and without", "[mesh][schedules]") {
-  auto const run = []<class Model, class Mesh, class Schedule>() { return trained<Model, Mesh, Schedule, mpx::f32_only>(); };
+  auto const run = []<class Model, class Mesh, class Schedule>() { return test::trained<Model, Mesh, mpx::f32_only, Schedule>(6); };
   auto const tied = run.operator()<test::mesh_gpt2, mesh_of<2, 1, 1>, eager<4>>();
   CHECK(test::same_bytes(tied, run.operator()<test::mesh_gpt2, mesh_of<2, 2, 1>, dealt<4>>()));
   CHECK(test::same_bytes(tied, run.operator()<test::mesh_gpt2, mesh_of<2, 3, 1>, halved<4>>()));
@@ -43,7 +34,7 @@ TEST_CASE("on two data ranks no schedule changes a bit, with tied tables and wit
 
 TEST_CASE("divided optimizers and gradients take split backwards as whole ones", "[mesh][schedules]") {
   auto const run = []<class Schedule, class Sharding>() {
-    return trained<test::mesh_gpt2, mesh_of<2, 2, 1>, Schedule, mpx::bf16_mixed, Sharding, mpx::gradient_buckets<mpx::bytes{20 << 10}>>();
+    return test::trained<test::mesh_gpt2, mesh_of<2, 2, 1>, mpx::bf16_mixed, Schedule, Sharding, mpx::gradient_buckets<mpx::bytes{20 << 10}>>(6);
   };
   CHECK(test::same_bytes(run.operator()<eager<4>, mpx::shard_optimizer>(), run.operator()<halved<4>, mpx::shard_optimizer>()));
   CHECK(test::same_bytes(run.operator()<eager<4>, mpx::shard_gradients>(), run.operator()<halved_v<4>, mpx::shard_gradients>()));
@@ -51,7 +42,7 @@ TEST_CASE("divided optimizers and gradients take split backwards as whole ones",
 
 TEST_CASE("canonical_sum gives the same bits for split backwards on two data ranks", "[mesh][schedules]") {
   auto const run = []<class Mesh, class Schedule>() {
-    return trained<test::mesh_seq2seq, Mesh, Schedule, mpx::f32_only, mpx::canonical_sum>();
+    return test::trained<test::mesh_seq2seq, Mesh, mpx::f32_only, Schedule, mpx::canonical_sum>(6);
   };
   auto const one = run.operator()<mesh_of<1, 1, 1>, eager<8>>();
   CHECK(test::same_bytes(one, run.operator()<mesh_of<2, 2, 1>, halved<4>>()));

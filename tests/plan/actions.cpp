@@ -18,18 +18,22 @@ namespace {
 using mpx::action_kind;
 using mpx::schedule_fault;
 
-/// Each stage on a device of its own; a forward takes 1, a backward 2.
-template <class Schedule, std::size_t Stages>
-constexpr auto lists_of = [] {
+/// Equal stages on devices; a forward takes 1, a backward 2 and each half of it 1.
+template <class Schedule, std::size_t Devices, std::size_t Stages, class DeviceOf>
+constexpr auto lists_on(DeviceOf device_of) {
   std::array<std::size_t, Stages> device{};
   std::array<double, Stages> one{}, two{};
   for (std::size_t s = 0; s < Stages; ++s) {
-    device[s] = s;
+    device[s] = device_of(s);
     one[s] = 1;
     two[s] = 2;
   }
-  return mpx::make_actions<Schedule, Stages>(device, mpx::channel_depth, one, two);
-}();
+  return mpx::make_actions<Schedule, Devices>(device, mpx::channel_depth, one, two);
+}
+constexpr auto own = [](std::size_t stage) { return stage; };  // device of each stage
+
+template <class Schedule, std::size_t Stages>
+constexpr auto lists_of = lists_on<Schedule, Stages, Stages>(own);
 template <std::size_t P, std::size_t M>
 constexpr auto& gpipe = lists_of<mpx::gpipe<mpx::microbatches<M>>, P>;
 template <std::size_t P, std::size_t M>
@@ -211,20 +215,13 @@ namespace {
 template <std::size_t P, std::size_t M>
 void check_both_at_run_time() {
   INFO("stages " << P << ", microbatches " << M);
-  std::array<std::size_t, P> device{};
-  std::array<double, P> one{}, two{};
-  for (std::size_t s = 0; s < P; ++s) {
-    device[s] = s;
-    one[s] = 1;
-    two[s] = 2;
-  }
   auto const check = [](auto const& lists) {
     CHECK(complete(lists));
     CHECK(runs_to_its_end(lists, mpx::channel_depth));
     CHECK(lists.idle_share == Approx((P - 1.0) / (M + P - 1.0)));
   };
-  check(mpx::make_actions<mpx::gpipe<mpx::microbatches<M>>, P>(device, mpx::channel_depth, one, two));
-  auto const lists = mpx::make_actions<mpx::one_f_one_b<mpx::microbatches<M>>, P>(device, mpx::channel_depth, one, two);
+  check(lists_on<mpx::gpipe<mpx::microbatches<M>>, P, P>(own));
+  auto const lists = lists_on<mpx::one_f_one_b<mpx::microbatches<M>>, P, P>(own);
   check(lists);
   for (std::size_t s = 0; s < P; ++s) CHECK(lists.slots[s] == std::min(M, P - s));
 }
@@ -246,15 +243,8 @@ namespace {
 template <template <class> class Schedule, std::size_t V, std::size_t P, std::size_t M>
 void check_zero_bubble() {
   INFO("devices " << P << ", microbatches " << M);
-  using schedule = Schedule<mpx::microbatches<M>>;
-  std::array<std::size_t, P * V> device{};
-  std::array<double, P * V> one{}, two{};
-  for (std::size_t s = 0; s < P * V; ++s) {
-    device[s] = s < P ? s : 2 * P - 1 - s;
-    one[s] = 1;
-    two[s] = 2;
-  }
-  auto const lists = mpx::make_actions<schedule, P>(device, mpx::channel_depth, one, two);
+  auto const in_a_v = [](std::size_t s) { return s < P ? s : 2 * P - 1 - s; };
+  auto const lists = lists_on<Schedule<mpx::microbatches<M>>, P, P * V>(in_a_v);
   REQUIRE(lists.fault == schedule_fault::none);
   CHECK(complete(lists));
   CHECK(runs_to_its_end(lists, mpx::channel_depth));
@@ -286,8 +276,7 @@ void check_zero_bubble_everywhere() {
 TEST_CASE("zb_h1 takes 3 M + p - 1, in 1F1B's memory", "[plan][actions]") {
   check_zero_bubble_everywhere<mpx::zb_h1, 1>();
   // What first halves leave to second ones is kept for as many microbatches as the stage stands from the first one.
-  std::array<double, 4> const one{1, 1, 1, 1}, two{2, 2, 2, 2};
-  auto const lists = mpx::make_actions<mpx::zb_h1<mpx::microbatches<8>>, 4>(std::array<std::size_t, 4>{0, 1, 2, 3}, mpx::channel_depth, one, two);
+  auto const lists = lists_on<mpx::zb_h1<mpx::microbatches<8>>, 4, 4>(own);
   CHECK(lists.slots == std::array<std::size_t, 4>{4, 4, 4, 4});
   CHECK(lists.deferred == std::array<std::size_t, 4>{1, 2, 3, 4});
 }
@@ -322,15 +311,7 @@ namespace {
 template <std::size_t P, std::size_t M, std::size_t V>
 void check_interleaved() {
   INFO("devices " << P << ", microbatches " << M << ", chunks " << V);
-  using schedule = mpx::interleaved<mpx::microbatches<M>, mpx::chunks<V>>;
-  std::array<std::size_t, P * V> device{};
-  std::array<double, P * V> one{}, two{};
-  for (std::size_t s = 0; s < P * V; ++s) {
-    device[s] = s % P;
-    one[s] = 1;
-    two[s] = 2;
-  }
-  auto const lists = mpx::make_actions<schedule, P>(device, mpx::channel_depth, one, two);
+  auto const lists = lists_on<mpx::interleaved<mpx::microbatches<M>, mpx::chunks<V>>, P, P * V>([](std::size_t s) { return s % P; });
   REQUIRE(lists.fault == schedule_fault::none);
   CHECK(complete(lists));
   CHECK(runs_to_its_end(lists, mpx::channel_depth));

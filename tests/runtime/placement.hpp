@@ -10,6 +10,7 @@
 #include <mpx_test.hpp>
 
 #include "support/models.hpp"
+#include "support/schedules.hpp"
 
 namespace test {
 
@@ -29,11 +30,6 @@ inline bool same_bytes(std::vector<float> const& a, std::vector<float> const& b)
   return a.size() == b.size() && !a.empty() && std::memcmp(a.data(), b.data(), a.size() * sizeof(float)) == 0;
 }
 
-using gpipe_4 = mpx::gpipe<mpx::microbatches<4>>;
-using one_f_one_b_4 = mpx::one_f_one_b<mpx::microbatches<4>>;
-using interleaved_4 = mpx::interleaved<mpx::microbatches<4>, mpx::chunks<2>>;
-using zb_h1_4 = mpx::zb_h1<mpx::microbatches<4>>;
-using zb_v_4 = mpx::zb_v<mpx::microbatches<4>>;
 /// Encoder and decoder apart, and a device that holds the first and the last stage.
 using there_and_back = mpx::place_at<mpx::at<"encoder", mpx::host<0>>, mpx::at<"decoder.embedding", mpx::host<1>>,
                                      mpx::at<"decoder.layers", mpx::host<1>>, mpx::at<"decoder.norm", mpx::host<0>>,

@@ -27,11 +27,11 @@ constexpr auto& first = mpx::plan_v<small_gpt2, recipe<recompute_first_block>>;
 static_assert(again.memory_on(mpx::host<0>{}).activations < keep.memory_on(mpx::host<0>{}).activations);
 static_assert(first.layers[1].recomputed && !first.layers[2].recomputed);
 // One more forward of the recomputed layers: the block stands in stage 0, and costs its own FLOPs again.
+static_assert(keep.stages[0].recomputed_flops == 0 && first.stages[0].recomputed_flops == first.layers[1].forward_flops);
 // Each half of a split backward repeats it.
 static_assert(mpx::plan_v<small_gpt2, mpx::recipe<mpx::place_evenly<2>, zb_h1_4, recompute_first_block,
                                                   mpx::microbatch_capacity<mpx::sequences<4>, mpx::target_tokens<6>>>>.stages[0].recomputed_flops ==
               2 * first.layers[1].forward_flops);
-static_assert(keep.stages[0].recomputed_flops == 0 && first.stages[0].recomputed_flops == first.layers[1].forward_flops);
 // The head keeps nothing but its input, the loss its logits: neither is recomputed.
 static_assert(!again.layers[again.layer_count - 1].recomputed && !again.layers[again.layer_count - 2].recomputed);
 

@@ -189,8 +189,23 @@ void compare_flops(difference_list& out, Plan const& plan, measured const& run) 
   }
 }
 
-/// Time: the lists of actions come to their end, with as many microbatches in flight and as much idle time as planned,
-/// when each device works for as long as its products were counted to. Products are counted by device: where one has
+/// The lists of actions come to their end, with as many microbatches in flight and as much idle time as planned, when a
+/// forward and a backward of each stage take so long.
+template <class Plan>
+void compare_waiting(difference_list& out, Plan const& plan, std::vector<double> const& forward, std::vector<double> const& backward) {
+  auto const simulation = simulate(plan.actions, mpx::channel_depth, forward, backward);
+  if (!simulation.fault.empty()) return out.add("actions: " + simulation.fault);
+  for (std::size_t s = 0; s < Plan::stage_count; ++s) {
+    std::string const stage = "stage " + std::to_string(s) + ", microbatches ";
+    out.expect(stage + "in flight", plan.stages[s].slots, simulation.in_flight[s]);
+    out.expect(stage + "between halves", plan.stages[s].deferred, simulation.deferred[s]);
+  }
+  out.expect("makespan", plan.actions.makespan, simulation.makespan);
+  if (std::abs(plan.idle_share() - simulation.idle_share) > 1e-12)
+    out.expect("idle share", plan.idle_share(), simulation.idle_share);
+}
+
+/// Time, when each device works for as long as its products were counted to. Products are counted by device: where one has
 /// several stages, each works for as long as planned (what they add up to is compared with the count before).
 template <class Plan>
 void compare_schedule(difference_list& out, Plan const& plan, measured const& run) {
@@ -207,16 +222,7 @@ void compare_schedule(difference_list& out, Plan const& plan, measured const& ru
     forward.push_back(run.forward_flops[d] / static_cast<double>(plan.microbatches));
     backward.push_back((run.step_flops[d] - run.forward_flops[d]) / static_cast<double>(plan.microbatches));
   }
-  auto const simulation = simulate(plan.actions, mpx::channel_depth, forward, backward);
-  if (!simulation.fault.empty()) return out.add("actions: " + simulation.fault);
-  for (std::size_t s = 0; s < Plan::stage_count; ++s)
-    out.expect("stage " + std::to_string(s) + ", microbatches in flight", plan.stages[s].slots,
-               simulation.in_flight[s]);
-  for (std::size_t s = 0; s < Plan::stage_count; ++s)
-    out.expect("stage " + std::to_string(s) + ", microbatches between halves", plan.stages[s].deferred, simulation.deferred[s]);
-  out.expect("makespan", plan.actions.makespan, simulation.makespan);
-  if (std::abs(plan.idle_share() - simulation.idle_share) > 1e-12)
-    out.expect("idle share", plan.idle_share(), simulation.idle_share);
+  compare_waiting(out, plan, forward, backward);
 }
 
 /// All that differs between a plan and a run of it.

@@ -30,9 +30,8 @@ simulated simulate(mpx::action_lists<Stages, Devices, M, Tasks> const& lists, st
   simulated out;
   std::size_t const all = lists.begin[Devices];
   auto const text = [&](std::size_t i) {
-    char const* const kinds[] = {"receive forward",  "forward",  "send forward",
-                                 "receive backward", "backward", "send backward",
-                                 "input half of backward", "weights half of backward"};
+    char const* const kinds[] = {"forward",         "backward",     "input half of backward", "weights half of backward",
+                                 "receive forward", "send forward", "receive backward",       "send backward"};
     mpx::action const& a = lists.actions[i];
     return std::string(kinds[static_cast<std::size_t>(a.kind)]) + ' ' + std::to_string(a.microbatch) + " on stage " +
            std::to_string(a.stage);
@@ -124,9 +123,7 @@ simulated simulate(mpx::action_lists<Stages, Devices, M, Tasks> const& lists, st
   out.deferred.resize(Stages);
   for (std::size_t i = 0; i < all; ++i) {
     action_kind const kind = lists.actions[i].kind;
-    bool const work = kind == action_kind::forward || kind == action_kind::backward || kind == action_kind::backward_input ||
-                      kind == action_kind::backward_weights;
-    if (!work) continue;
+    if (!mpx::is_work(kind)) continue;
     auto const s = static_cast<std::size_t>(lists.actions[i].stage);
     auto& turn = turns[s * M + static_cast<std::size_t>(lists.actions[i].microbatch)];
     if (turn == order.size() || kind != order[turn++]) return failed("out of turn: " + text(i));

@@ -176,10 +176,7 @@ inline void write_memory_chart(std::ostream& out, memory_chart const& chart) {
 namespace detail {
 
 [[nodiscard]] constexpr char const* color_of(work kind) {
-  return kind == work::forward          ? "#8fb8de"
-         : kind == work::backward       ? "#f2b36b"
-         : kind == work::backward_input ? "#f2b36b"
-                                        : "#9fcf9a";
+  return kind == work::forward ? "#8fb8de" : kind == work::backward_weights ? "#9fcf9a" : "#f2b36b";
 }
 
 }  // namespace detail

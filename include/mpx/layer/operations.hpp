@@ -1,9 +1,9 @@
 /// @file
 /// A machine's operations over typed views: the layouts of the operands are checked, and give the result's.
 ///
-/// A result whose memory is null is not asked for, and not computed; its layout is known all the same. Layers are written
-/// in these. What they forbid does not compile: a product of two partial sums, a non-linear function
-/// of one, a gradient that is reduced twice or not at all, a view of another kind of device's memory.
+/// Layers are written in these. What they forbid does not compile: a product of two partial sums, a non-linear function
+/// of one, a gradient that is reduced twice or not at all, a view of another kind of device's memory. A result whose memory
+/// is null is not asked for, and not computed; its layout is known all the same.
 #pragma once
 
 #include <cstddef>

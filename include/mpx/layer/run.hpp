@@ -95,7 +95,6 @@ using layer_runs_t = layer_runs<L, runs_forward<L, C>, runs_backward<L, C>>;
 template <class L> concept whole_of_parts = block<L> || chain<L> || residual_layer<L>;
 template <class L> concept runs_over_views = requires { sizeof(execution<L>); };
 template <class L> concept repeats = requires { typename L::repeated; };
-template <class L> concept trains = !std::is_same_v<typename L::parameters, boost::hana::tuple<>>;
 
 /// What a primitive layer's forward and backward return, if anything crosses there.
 template <class L, class C>
@@ -257,7 +256,7 @@ void run_weight_gradients(C const& c, T const* weights, typename C::accumulate* 
                           std::byte* saved) {
   if constexpr (detail::whole_of_parts<L>) {
     composition<L>::weight_gradients(c, weights, gradients, constants, saved);
-  } else if constexpr (detail::trains<L> && detail::runs_over_views<L>) {  // mpx::keeps_halves has refused others
+  } else if constexpr (trains<L> && detail::runs_over_views<L>) {  // mpx::keeps_halves has refused others
     operands<L, C> const all{c, weights, gradients, constants, saved};
     execution<L>::backward(all, output_gradient_view<L, C>{c.kept_gradient}, static_cast<T*>(nullptr));
   }

@@ -49,7 +49,7 @@ struct footprint {
   static constexpr std::size_t constants = padded_elements(L::constants);
   static constexpr std::size_t most_tokens = L::most_tokens;
   /// Are gradients of its weights computed from its output's?
-  static constexpr bool defers_gradient = !std::is_same_v<parameter_pack, boost::hana::tuple<>> && L::gives::size > 0;
+  static constexpr bool defers_gradient = trains<L> && L::gives::size > 0;
 
   /// What one of so many tensor ranks holds.
   static constexpr std::size_t parameters_on(std::size_t ranks) {

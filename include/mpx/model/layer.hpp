@@ -73,6 +73,10 @@ struct layer_defaults {
 template <class T>
 concept chain = requires { typename T::layers; };
 
+/// A layer with parameters.
+template <class T>
+concept trains = !std::same_as<typename T::parameters, boost::hana::tuple<>>;
+
 /// A block is a layer composed of others that is placed as one.
 template <class T>
 concept block = requires { typename T::body; };

@@ -10,26 +10,17 @@
 
 namespace mpx {
 
+/// A schedule's kinds of work, as `work` counts them, and what they send and receive.
 enum class action_kind : unsigned char {
-  receive_forward, forward, send_forward, receive_backward, backward, send_backward, backward_input, backward_weights
+  forward, backward, backward_input, backward_weights, receive_forward, send_forward, receive_backward, send_backward
 };
 
-/// Forward and backward in the terms of a schedule; sends and receives are no work.
-[[nodiscard]] constexpr bool is_work(action_kind kind) {
-  return kind == action_kind::forward || kind == action_kind::backward || kind >= action_kind::backward_input;
-}
-[[nodiscard]] constexpr action_kind action_of(work kind) {
-  return kind == work::forward          ? action_kind::forward
-         : kind == work::backward       ? action_kind::backward
-         : kind == work::backward_input ? action_kind::backward_input
-                                        : action_kind::backward_weights;
-}
-[[nodiscard]] constexpr work work_of(action_kind kind) {
-  return kind == action_kind::forward          ? work::forward
-         : kind == action_kind::backward       ? work::backward
-         : kind == action_kind::backward_input ? work::backward_input
-                                               : work::backward_weights;
-}
+[[nodiscard]] constexpr bool is_work(action_kind kind) { return kind <= action_kind::backward_weights; }
+[[nodiscard]] constexpr action_kind action_of(work kind) { return static_cast<action_kind>(kind); }
+[[nodiscard]] constexpr work work_of(action_kind kind) { return static_cast<work>(kind); }
+static_assert(action_of(work::forward) == action_kind::forward && action_of(work::backward) == action_kind::backward &&
+              action_of(work::backward_input) == action_kind::backward_input &&
+              action_of(work::backward_weights) == action_kind::backward_weights);
 
 struct action {
   action_kind kind = action_kind::forward;
@@ -52,12 +43,9 @@ inline constexpr std::size_t channel_depth = 2;
   return m * (tasks * stages + 4 * (stages - 1));
 }
 
-/// The actions of all devices, one device after the other.
+/// The actions of all devices, one device after the other; M microbatches have so many tasks each on a stage.
 template <std::size_t Stages, std::size_t Devices, std::size_t M, std::size_t Tasks = 2>
 struct action_lists {
-  static constexpr std::size_t microbatches = M;
-  static constexpr std::size_t tasks = Tasks;  ///< of a microbatch on a stage
-
   std::array<action, action_count(Stages, M, Tasks)> actions{};
   std::array<std::size_t, Devices + 1> begin{};
   std::array<std::size_t, Stages> slots{};     ///< most microbatches in flight on each stage

@@ -96,20 +96,13 @@ inline constexpr auto layers_v =
 template <class Model, class Recipe>
 inline constexpr auto placement_v = Recipe::placement::assign(layers_v<Model, Recipe>);
 
-namespace detail {
-
-/// Two neighbours on one device are one stage, unless the placement says itself which runs it has laid there.
-template <class Placement, std::size_t N>
-constexpr std::array<device, N> runs_of(std::array<layer_info, N> const& layers) {
-  if constexpr (requires { Placement::runs(layers); }) return Placement::runs(layers);
-  else return Placement::assign(layers);
-}
-
-}  // namespace detail
-
-/// For each layer something that differs from its neighbour's where a stage ends.
+/// For each layer something that differs from its neighbour's where a stage ends: its device, unless the placement says
+/// itself which runs it has laid on one device.
 template <class Model, class Recipe>
-inline constexpr auto runs_v = detail::runs_of<typename Recipe::placement>(layers_v<Model, Recipe>);
+inline constexpr auto runs_v = [] {
+  if constexpr (says_runs<typename Recipe::placement>) return Recipe::placement::runs(layers_v<Model, Recipe>);
+  else return placement_v<Model, Recipe>;
+}();
 
 /// Row of the layer with this full name; the number of layers where there is none.
 template <std::size_t N>

@@ -23,6 +23,13 @@ concept placement_policy =
     } ||
     unsatisfied<"a placement policy offers, for any N, `static constexpr std::array<device, N> assign(std::array<layer_info, N> const&)`", T>();
 
+/// A placement that lays runs of layers on a device, one behind the other: neighbours in two runs are two stages. It gives
+/// each layer something that is the same within a run, such as the device that a run of its own would have.
+template <class T>
+concept says_runs = requires(std::array<layer_info, 2> const& layers) {
+  { T::runs(layers) } -> std::same_as<std::array<device, 2>>;
+};
+
 /// All layers on one device.
 template <class Device = host<0>>
 struct place_all {

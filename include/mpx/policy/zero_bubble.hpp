@@ -26,7 +26,6 @@ class put_off {
   }
   constexpr void backward_input(task t) {
     waiting_[put_++] = t;
-    t.kind = work::backward_input;
     add(t);
   }
   constexpr void one_weights() {
