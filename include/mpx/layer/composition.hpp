@@ -103,10 +103,11 @@ struct chain_execution<boost::hana::tuple<L...>> {
   template <class C, class T, class A>
   static void backward(C const& c, T const* weights, A* gradients, T const* constants, T const* dy, T* dx, std::byte* saved) {
     auto const at = saved_starts(c, saved);
-    auto const places = facts::gradient_places(c.capacity);
     auto const kept = kept_by_part(c, at);
+    constexpr auto places = facts::gradient_places(C::splits_backward);
+    constexpr std::size_t count = facts::gradient_buffers(C::splits_backward);
     typename scratch_space::frame const frame(c.scratch);
-    std::size_t const buffer = facts::gradient_buffer(c.capacity, C::sizes), count = facts::gradient_buffers(c.capacity);
+    std::size_t const buffer = facts::gradient_buffer(c.capacity, C::sizes);
     std::array<T*, 2> buffers{};
     for (std::size_t b = 0; b < count; ++b) buffers[b] = reinterpret_cast<T*>(c.scratch.take(buffer));
 
@@ -115,9 +116,11 @@ struct chain_execution<boost::hana::tuple<L...>> {
     auto const one = [&]<std::size_t I>(std::integral_constant<std::size_t, I>) {
       T* into = dx;
       if constexpr (I > 0) {
-        if (places[I] == facts::place::over_input) into = reinterpret_cast<T*>(at[I]);
-        if (places[I] == facts::place::kept) into = kept[I - 1].gradient;
-        if (places[I] == facts::place::buffer) {
+        if constexpr (places[I] == facts::place::over_input) {
+          into = reinterpret_cast<T*>(at[I]);
+        } else if constexpr (places[I] == facts::place::kept) {
+          into = kept[I - 1].gradient;
+        } else {
           into = buffers[turn];
           turn = count - 1 - turn;  // the other buffer, where there are two
         }
@@ -153,13 +156,17 @@ struct chain_execution<boost::hana::tuple<L...>> {
     T* gradient = nullptr;
   };
   template <class C>
+  static auto kept_by_part(C const&, std::array<std::byte*, size> const&) {
+    return std::array<kept_of<typename C::compute>, size>{};
+  }
+  template <class C>
+    requires C::splits_backward
   static auto kept_by_part(C const& c, std::array<std::byte*, size> const& saved) {
     using T = typename C::compute;
     std::array<kept_of<T>, size> kept{};
-    if (!c.capacity.splits_backward) return kept;
     auto const bytes = facts::deferred_by_part(c.capacity, C::sizes);
     std::array<std::size_t, size> const own{footprint<L>::deferred(c.capacity, C::sizes)...};
-    auto const places = facts::gradient_places(c.capacity);
+    constexpr auto places = facts::gradient_places(true);
     std::byte* next = c.deferred;
     for (std::size_t i = 0; i < size; ++i) {
       kept[i].deferred = next;

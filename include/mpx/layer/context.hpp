@@ -89,8 +89,9 @@ struct rows_are_whole {
 
 }  // namespace detail
 
-/// Everything that a layer's forward and backward may use, besides its operands.
-template <class Machine, class T, class Ranks = one_rank>
+/// Everything that a layer's forward and backward may use, besides its operands. SplitsBackward: gradients of weights come
+/// later than those of inputs.
+template <class Machine, class T, class Ranks = one_rank, bool SplitsBackward = false>
 struct layer_context {
   using compute = T;
   using accumulate = accumulator_t<T>;
@@ -98,6 +99,7 @@ struct layer_context {
   static constexpr device_kind kind = Machine::kind;
   static constexpr std::size_t tensor_ranks = Ranks::count;
   static constexpr spread rows_over_tensor = Ranks::rows_over_tensor;
+  static constexpr bool splits_backward = SplitsBackward;
 
   Machine& machine;
   scratch_space& scratch;
@@ -109,8 +111,8 @@ struct layer_context {
   std::array<side_stream<T>, 4> reads{};
   std::array<feed_view, 4> feeds{};
   Ranks ranks{};
-  // Where gradients of weights come later than those of inputs, the first half of backward keeps here what the other reads.
-  T* kept_gradient = nullptr;     ///< the gradient of the layer's output; null where one pass computes everything
+  // Where backwards are split, what the first half keeps for the other one.
+  T* kept_gradient = nullptr;     ///< the gradient of the layer's output
   std::byte* deferred = nullptr;  ///< what else it defers, and in a composition what its parts keep
   accumulate* loss = nullptr;  ///< the host's number that becomes a loss's sum over tokens, when the machine has finished
   float* capture = nullptr;    ///< where the host wants each sequence's last logits [B, V], if it asks for them

@@ -112,10 +112,13 @@ struct operands {
   [[nodiscard]] auto* deferred() const {
     constexpr tensor_extent extent = L::defers[I];
     using U = detail::element_t<extent.type, C>;
-    if (!context.capacity.splits_backward) return context.template take<U>(extent);
-    std::byte* at = context.deferred;
-    for (std::size_t i = 0; i < I; ++i) at += L::defers[i].bytes(context.capacity, C::sizes);
-    return reinterpret_cast<U*>(at);
+    if constexpr (C::splits_backward) {
+      std::byte* at = context.deferred;
+      for (std::size_t i = 0; i < I; ++i) at += L::defers[i].bytes(context.capacity, C::sizes);
+      return reinterpret_cast<U*>(at);
+    } else {
+      return context.template take<U>(extent);
+    }
   }
   /// Scratch for the I-th of L::backward_scratch: take them in their order.
   template <std::size_t I>

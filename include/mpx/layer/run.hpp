@@ -238,8 +238,8 @@ void run_backward(C const& c, T const* weights, typename C::accumulate* gradient
   if constexpr (detail::whole_of_parts<L>) {
     composition<L>::backward(c, weights, gradients, constants, dy, dx, saved);
   } else if constexpr (detail::runs_over_views<L>) {
-    if constexpr (footprint<L>::defers_gradient)
-      if (c.kept_gradient && c.kept_gradient != dy)  // it comes from somewhere that is written again before it is read
+    if constexpr (C::splits_backward && footprint<L>::defers_gradient)
+      if (c.kept_gradient != dy)  // it comes from somewhere that is written again before it is read
         c.machine.copy(c.kept_gradient, dy, detail::stream_bytes<typename L::gives>(c));
     operands<L, C> const all{c, weights, gradients, constants, saved};
     execution<L>::backward(all, output_gradient_view<L, C>{dy}, dx);

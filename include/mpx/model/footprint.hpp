@@ -142,12 +142,12 @@ struct footprint_chain<boost::hana::tuple<First, Rest...>> {
 
   /// Where the gradient of what part I takes is written. `kept`: the part before it, whose output that is, reads it later.
   enum class place : unsigned char { given, over_input, kept, buffer };
-  static constexpr std::array<place, size> gradient_places(extents const& e) {
+  static constexpr std::array<place, size> gradient_places(bool splits_backward) {
     std::array<bool, size> const replaces{footprint<First>::gradient_replaces_input, footprint<Rest>::gradient_replaces_input...},
         reads_later{footprint<First>::defers_gradient, footprint<Rest>::defers_gradient...};
     std::array<place, size> at{};
     for (std::size_t i = 1; i < size; ++i)
-      at[i] = replaces[i] ? place::over_input : e.splits_backward && reads_later[i - 1] ? place::kept : place::buffer;
+      at[i] = replaces[i] ? place::over_input : splits_backward && reads_later[i - 1] ? place::kept : place::buffer;
     return at;
   }
   /// Of what each part takes.
@@ -156,12 +156,12 @@ struct footprint_chain<boost::hana::tuple<First, Rest...>> {
   }
 
   /// Gradients between two layers stand in at most two buffers, which take turns.
-  static constexpr std::size_t gradient_buffers(extents const& e) {
-    auto const at = gradient_places(e);
+  static constexpr std::size_t gradient_buffers(bool splits_backward) {
+    auto const at = gradient_places(splits_backward);
     return std::min<std::size_t>(2, static_cast<std::size_t>(std::count(at.begin(), at.end(), place::buffer)));
   }
   static constexpr std::size_t gradient_buffer(extents const& e, element_sizes s) {
-    auto const at = gradient_places(e);
+    auto const at = gradient_places(e.splits_backward);
     auto const bytes = gradient_bytes(e, s);
     std::size_t largest = 0;
     for (std::size_t i = 1; i < size; ++i) largest = std::max(largest, at[i] == place::buffer ? bytes[i] : 0);
@@ -170,7 +170,7 @@ struct footprint_chain<boost::hana::tuple<First, Rest...>> {
   /// What each part defers, and behind it the gradient of what it gives, where it is kept.
   static constexpr std::array<std::size_t, size> deferred_by_part(extents const& e, element_sizes s) {
     std::array<std::size_t, size> sizes{footprint<First>::deferred(e, s), footprint<Rest>::deferred(e, s)...};
-    auto const at = gradient_places(e);
+    auto const at = gradient_places(e.splits_backward);
     auto const bytes = gradient_bytes(e, s);
     for (std::size_t i = 1; i < size; ++i) sizes[i - 1] += at[i] == place::kept ? bytes[i] : 0;
     return sizes;
@@ -188,7 +188,7 @@ struct footprint_chain<boost::hana::tuple<First, Rest...>> {
     return std::max({footprint<First>::forward_scratch(e, s), footprint<Rest>::forward_scratch(e, s)...});
   }
   static constexpr std::size_t backward_scratch(extents const& e, element_sizes s) {
-    return gradient_buffers(e) * gradient_buffer(e, s) +
+    return gradient_buffers(e.splits_backward) * gradient_buffer(e, s) +
            std::max({footprint<First>::backward_scratch(e, s), footprint<Rest>::backward_scratch(e, s)...});
   }
   static constexpr double flops(extents const& e) {

@@ -47,7 +47,7 @@ class replica {
   using over_mesh = also_over_stages<over_tensor>;
   using updated = std::conditional_t<divides, weights_in_slices, whole_weights>;
   using ranks = std::conditional_t<T == 1, one_rank, rank_of<group, T, plan.capacity.rows_over_tensor>>;
-  using context = layer_context<machine, compute, ranks>;
+  using context = layer_context<machine, compute, ranks, splits>;
 
   /// Of each device of the pipeline axis: `ranks_of_devices`, which tensor rank this is, beside the others;
   /// `data_groups`, where the data ranks meet.
@@ -255,7 +255,7 @@ class replica {
   }
 
   template <std::size_t I>
-  using stage_t = stage<machine, compute, stage_layers_t<Model, Recipe, I>, ranks>;
+  using stage_t = stage<machine, compute, stage_layers_t<Model, Recipe, I>, ranks, splits>;
   template <class Indices>
   struct stage_tuple;
   template <std::size_t... I>

@@ -75,16 +75,16 @@ struct typed_parameter {
 };
 
 /// A stage whose layers have these types, on one tensor rank. Which layers of the model they are, and where their memory
-/// is, are numbers: equal stages share one instantiation.
+/// is, are numbers: equal stages share one instantiation. SplitsBackward: its backwards come in halves, not whole.
 /// Types   T: compute type; master weights, gradients and sums are accumulator_t<T>
-template <class Machine, class T, class Layers, class Ranks = one_rank>
+template <class Machine, class T, class Layers, class Ranks = one_rank, bool SplitsBackward = false>
 class stage;
 
-template <class Machine, class T, class... Runs, class Ranks>
-class stage<Machine, T, stage_layers<Runs...>, Ranks> {
+template <class Machine, class T, class... Runs, class Ranks, bool SplitsBackward>
+class stage<Machine, T, stage_layers<Runs...>, Ranks, SplitsBackward> {
  public:
   using accumulate = accumulator_t<T>;
-  using context = layer_context<Machine, T, Ranks>;
+  using context = layer_context<Machine, T, Ranks, SplitsBackward>;
   static constexpr bool master_copy = !std::is_same_v<T, accumulate>;
 
   stage(stage_tables const& tables, Machine& machine, std::byte* arena, Ranks const& ranks = {})
@@ -221,8 +221,9 @@ class stage<Machine, T, stage_layers<Runs...>, Ranks> {
   [[nodiscard]] T* first_input(int slot) { return input(info().first, slot); }
   [[nodiscard]] T* outgoing() { return at<T>(info().outgoing); }
   [[nodiscard]] T* incoming_gradient(int deferred) {
-    T* const kept = kept_output_gradient(info().end - 1, {0, deferred});
-    return kept ? kept : gradient_buffer(0);
+    if constexpr (SplitsBackward)
+      if (T* const kept = kept_output_gradient(info().end - 1, {0, deferred})) return kept;
+    return gradient_buffer(0);
   }
   [[nodiscard]] T const* input_gradient() const { return input_gradient_; }
   [[nodiscard]] T* held_value(int slot, int h) {
@@ -459,8 +460,10 @@ class stage<Machine, T, stage_layers<Runs...>, Ranks> {
               tables_.layers[row].name.hash()};
     c.ranks = ranks_;
     layer_info const& layer = tables_.layers[row];
-    c.kept_gradient = kept_output_gradient(row, at);
-    c.deferred = deferred_begin(row, at);
+    if constexpr (SplitsBackward) {
+      c.kept_gradient = kept_output_gradient(row, at);
+      c.deferred = deferred_begin(row, at);
+    }
     for (std::size_t k = 0; k < layer.reads.size() && layer.reads[k].exists(); ++k) {
       int const h = tables_.routes[row].reads_held[k];
       c.reads[k] = {layer.reads[k].label, held_value(at.slot, h), held_gradient(h)};
