@@ -53,6 +53,9 @@ struct chain_execution<boost::hana::tuple<L...>> {
   template <std::size_t Ranks>
   static constexpr auto weight_start = starts({footprint<L>::parameters_on(Ranks)...});
   static constexpr auto constant_start = starts({footprint<L>::constants...});
+  /// Where gradients between parts are written.
+  template <bool SplitsBackward>
+  static constexpr auto places = facts::gradient_places(SplitsBackward);
 
   template <class C>
   static std::array<std::byte*, size> saved_starts(C const& c, std::byte* saved) {
@@ -104,7 +107,6 @@ struct chain_execution<boost::hana::tuple<L...>> {
   static void backward(C const& c, T const* weights, A* gradients, T const* constants, T const* dy, T* dx, std::byte* saved) {
     auto const at = saved_starts(c, saved);
     auto const kept = kept_by_part(c, at);
-    constexpr auto places = facts::gradient_places(C::splits_backward);
     constexpr std::size_t count = facts::gradient_buffers(C::splits_backward);
     typename scratch_space::frame const frame(c.scratch);
     std::size_t const buffer = facts::gradient_buffer(c.capacity, C::sizes);
@@ -116,9 +118,9 @@ struct chain_execution<boost::hana::tuple<L...>> {
     auto const one = [&]<std::size_t I>(std::integral_constant<std::size_t, I>) {
       T* into = dx;
       if constexpr (I > 0) {
-        if constexpr (places[I] == facts::place::over_input) {
+        if constexpr (places<C::splits_backward>[I] == facts::place::over_input) {
           into = reinterpret_cast<T*>(at[I]);
-        } else if constexpr (places[I] == facts::place::kept) {
+        } else if constexpr (places<C::splits_backward>[I] == facts::place::kept) {
           into = kept[I - 1].gradient;
         } else {
           into = buffers[turn];
@@ -166,13 +168,12 @@ struct chain_execution<boost::hana::tuple<L...>> {
     std::array<kept_of<T>, size> kept{};
     auto const bytes = facts::deferred_by_part(c.capacity, C::sizes);
     std::array<std::size_t, size> const own{footprint<L>::deferred(c.capacity, C::sizes)...};
-    constexpr auto places = facts::gradient_places(true);
     std::byte* next = c.deferred;
     for (std::size_t i = 0; i < size; ++i) {
       kept[i].deferred = next;
       if (i + 1 == size) kept[i].gradient = c.kept_gradient;
-      else if (places[i + 1] == facts::place::kept) kept[i].gradient = reinterpret_cast<T*>(next + own[i]);
-      else if (places[i + 1] == facts::place::over_input) kept[i].gradient = reinterpret_cast<T*>(saved[i + 1]);
+      else if (places<true>[i + 1] == facts::place::kept) kept[i].gradient = reinterpret_cast<T*>(next + own[i]);
+      else if (places<true>[i + 1] == facts::place::over_input) kept[i].gradient = reinterpret_cast<T*>(saved[i + 1]);
       next += bytes[i];
     }
     return kept;
