@@ -2,7 +2,8 @@
 /// Attention of a host device: blocks of queries against blocks of keys, so that no [tokens, tokens] matrix exists.
 ///
 /// Sums run over keys (forward) and over queries (backward) in ascending order, for each element in the same order
-/// whatever the block sizes of the registers: results depend on nothing but the operands.
+/// whatever the block sizes of the registers: results depend on nothing but the operands. Where the machine multiplies pairs
+/// of bf16 (host/tile.hpp), probabilities and the scores' gradients are rounded to bf16 before they are multiplied.
 /// Source  Dao 2023, "FlashAttention-2", arXiv:2307.08691, algorithms 1 and 2;
 ///         Ainslie et al. 2023, arXiv:2305.13245 (heads that share keys and values)
 #pragma once
@@ -11,6 +12,7 @@
 #include <cmath>
 #include <cstddef>
 #include <cstdint>
+#include <cstring>
 #include <string>
 #include <type_traits>
 
@@ -49,40 +51,74 @@ inline void check_head_width(attention_shape const& s) {
   return s.causal ? std::min(keys, s.query_tokens) : keys;
 }
 
-/// tile[r, d] = factor * from[r, d], 0 beyond the head's width and beyond the last row
-/// Shapes  tile: [padded(rows, tile_height), padded(width, tile_width)], from: rows of `stride` elements
-template <class T, class A = accumulator_t<T>>
-MPX_INLINE void load(A* tile, T const* from, std::size_t stride, std::size_t rows, std::size_t width, A factor) {
-  std::size_t const wide = padded(width, tile_width);
-  for (std::size_t r = 0; r < rows; ++r) {
-    T const* const row = from + r * stride;
-    A* const to = tile + r * wide;
-    MPX_SIMD
-    for (std::size_t d = 0; d < width; ++d) to[d] = factor * static_cast<A>(row[d]);
-    for (std::size_t d = width; d < wide; ++d) to[d] = A(0);
-  }
-  std::fill(tile + rows * wide, tile + padded(rows, tile_height) * wide, A(0));
+/// From one row of a tile to the next, where its columns are the depth of a product.
+template <class T>
+[[nodiscard]] constexpr std::size_t depth_stride(std::size_t width) {
+  return in_pairs<T> ? tile_depth<T>(width) : padded(width, tile_width);
 }
 
-/// tile[d, r] = factor * from[r, d], 0 beyond the last row
-/// Shapes  tile: [width, padded(rows, tile_width)], from: rows of `stride` elements
-template <class T, class A = accumulator_t<T>>
-MPX_INLINE void load_transposed(A* tile, T const* from, std::size_t stride, std::size_t rows, std::size_t width,
-                                A factor) {
-  std::size_t const high = padded(rows, tile_width);
-  A row[tile_width][most_head_width];
-  for (std::size_t r0 = 0; r0 < high; r0 += tile_width) {
-    for (std::size_t r = 0; r < tile_width; ++r) {
-      T const* const at = from + (r0 + r) * stride;
-      if (r0 + r < rows) {
-        MPX_SIMD
-        for (std::size_t d = 0; d < width; ++d) row[r][d] = factor * static_cast<A>(at[d]);
-      } else {
-        std::fill(row[r], row[r] + width, A(0));
-      }
+/// tile[r, d] = from[r, d], 0 beyond the last row; columns will be the depth of a product.
+/// Shapes  tile: [padded(rows, tile_height), depth_stride(width)], from: rows of `stride` elements
+template <class T>
+MPX_INLINE void load(tile_element<T>* tile, T const* from, std::size_t stride, std::size_t rows, std::size_t width) {
+  std::size_t const wide = depth_stride<T>(width);
+  for (std::size_t r = 0; r < rows; ++r) {
+    T const* const row = from + r * stride;
+    tile_element<T>* const to = tile + r * wide;
+    if constexpr (in_pairs<T>) {
+      to[wide - 1] = 0;
+      std::memcpy(to, row, width * sizeof(T));
+    } else {
+      MPX_SIMD
+      for (std::size_t d = 0; d < width; ++d) to[d] = static_cast<tile_element<T>>(row[d]);
+      for (std::size_t d = width; d < wide; ++d) to[d] = 0;
     }
-    for (std::size_t d = 0; d < width; ++d)
-      for (std::size_t r = 0; r < tile_width; ++r) tile[d * high + r0 + r] = row[r][d];
+  }
+  std::fill(tile + rows * wide, tile + padded(rows, tile_height) * wide, tile_element<T>(0));
+}
+
+/// The same for columns that stay columns: rows will be the depth of a product.
+/// Shapes  tile: [tile_depth(rows), padded(width, tile_width)]
+template <class T>
+MPX_INLINE void load_by_rows(tile_element<T>* tile, T const* from, std::size_t stride, std::size_t rows, std::size_t width) {
+  if constexpr (in_pairs<T>) {
+    std::size_t const wide = padded(width, tile_width);
+    for (std::size_t r = 0; r < rows; r += 2) {
+      T const *const low = from + r * stride, *const high = r + 1 < rows ? low + stride : low;
+      std::uint32_t const kept = r + 1 < rows ? 0xffffffffu : 0xffffu;
+      std::uint32_t* const to = tile + r / 2 * wide;
+      MPX_SIMD
+      for (std::size_t d = 0; d < width; ++d) to[d] = pair_of(low[d], high[d]) & kept;
+      for (std::size_t d = width; d < wide; ++d) to[d] = 0;
+    }
+  } else {
+    load(tile, from, stride, rows, width);
+  }
+}
+
+/// tile[d, r] = from[r, d], 0 beyond the last row; d will be the depth of a product.
+/// Shapes  tile: [tile_depth(width), padded(rows, tile_width)], from: rows of `stride` elements
+template <class T>
+MPX_INLINE void load_transposed(tile_element<T>* tile, T const* from, std::size_t stride, std::size_t rows, std::size_t width) {
+  std::size_t const high = padded(rows, tile_width), wide = depth_stride<T>(width), depth = tile_depth<T>(width);
+  tile_element<T> few[tile_width * most_head_width];
+  for (std::size_t r0 = 0; r0 < high; r0 += tile_width) {
+    std::size_t const some = r0 < rows ? std::min(tile_width, rows - r0) : 0;
+    load(few, from + r0 * stride, stride, some, width);
+    std::fill(few + some * wide, few + tile_width * wide, tile_element<T>(0));
+    for (std::size_t d = 0; d < depth; ++d)
+      for (std::size_t r = 0; r < tile_width; ++r) tile[d * high + r0 + r] = few[r * wide + d];
+  }
+}
+
+/// Two rows in one, each pair of columns side by side.
+/// Shapes  to: [tile_depth(rows), width], from: [rows, width]
+MPX_INLINE void pair_rows(std::uint32_t* to, float const* from, std::size_t rows, std::size_t width) {
+  for (std::size_t r = 0; r < rows; r += 2) {
+    float const *const low = from + r * width, *const high = r + 1 < rows ? low + width : low;
+    std::uint32_t const kept = r + 1 < rows ? 0xffffffffu : 0xffffu;
+    MPX_SIMD
+    for (std::size_t x = 0; x < width; ++x) to[r / 2 * width + x] = pair_of(bf16(low[x]), bf16(high[x])) & kept;
   }
 }
 
@@ -119,25 +155,26 @@ MPX_INLINE void store_zeros(T* to, std::size_t stride, std::size_t rows, std::si
   for (std::size_t r = 0; r < rows; ++r) std::fill(to + r * stride, to + r * stride + width, T(0.0f));
 }
 
-/// Everything that one block of queries needs; queries are columns, so that softmax runs across vector lanes.
-template <class A>
+/// What one block of queries needs; queries are columns, so that softmax runs across vector lanes.
+template <class T, class A = accumulator_t<T>, class E = tile_element<T>>
 struct forward_tiles {
-  alignas(64) A q[most_head_width * query_block];       ///< [D, queries], times 1/sqrt(D)
-  alignas(64) A k[key_block * most_head_width];         ///< [keys, D]
-  alignas(64) A v[key_block * most_head_width];         ///< [keys, D]
-  alignas(64) A p[key_block * query_block];            ///< [keys, queries]: scores, then their exponentials
-  alignas(64) A o[most_head_width * query_block];       ///< [D, queries]: sum of p v so far
-  alignas(64) A largest[query_block];                  ///< score so far
-  alignas(64) A sum[query_block];                      ///< of exponentials so far
-  alignas(64) A shrink[query_block];                   ///< what a larger score makes of earlier exponentials
-  alignas(64) A near[key_block + query_block];         ///< bias by distance, of the last key to the first query first
-  std::uint32_t near_at[key_block + query_block];      ///< where in the bias's weights
+  alignas(64) E q[most_head_width * query_block];  ///< [D, queries]
+  alignas(64) E k[key_block * most_head_width];    ///< [keys, D]
+  alignas(64) E v[key_block * most_head_width];    ///< [keys, D]
+  alignas(64) A p[key_block * query_block];        ///< [keys, queries]: scores, then their exponentials
+  alignas(64) E p_pairs[in_pairs<T> ? key_block / 2 * query_block : 1];  ///< the exponentials, keys in pairs
+  alignas(64) A o[query_block * most_head_width];  ///< [queries, D]: sum of p v so far
+  alignas(64) A largest[query_block];              ///< score so far
+  alignas(64) A sum[query_block];                  ///< of exponentials so far
+  alignas(64) A shrink[query_block];               ///< what a larger score makes of earlier exponentials
+  alignas(64) A near[key_block + query_block];     ///< bias by distance, of the last key to the first query first
+  std::uint32_t near_at[key_block + query_block];  ///< where in the bias's weights
 };
 
-/// p = exp(score - largest), and what `largest` and `sum` become with this block of keys
+/// p = exp(scale * score - largest), and what `largest` and `sum` become with this block of keys
 /// Shapes  t.p: [keys, width]
-template <class A>
-MPX_KERNEL void online_softmax(forward_tiles<A>& t, std::size_t keys, std::size_t width) {
+template <class T, class A = accumulator_t<T>>
+MPX_KERNEL void online_softmax(forward_tiles<T>& t, std::size_t keys, std::size_t width, A scale) {
   for (std::size_t x0 = 0; x0 < width; x0 += tile_width) {
     A largest[tile_width], sum[tile_width];
     MPX_SIMD
@@ -145,7 +182,10 @@ MPX_KERNEL void online_softmax(forward_tiles<A>& t, std::size_t keys, std::size_
     for (std::size_t j = 0; j < keys; ++j) {
       A const* const p = t.p + j * width + x0;
       MPX_SIMD
-      for (std::size_t x = 0; x < tile_width; ++x) largest[x] = p[x] > largest[x] ? p[x] : largest[x];
+      for (std::size_t x = 0; x < tile_width; ++x) {
+        A const score = scale * p[x];
+        largest[x] = score > largest[x] ? score : largest[x];
+      }
     }
     MPX_SIMD
     for (std::size_t x = 0; x < tile_width; ++x) {
@@ -158,7 +198,7 @@ MPX_KERNEL void online_softmax(forward_tiles<A>& t, std::size_t keys, std::size_
       A* const p = t.p + j * width + x0;
       MPX_SIMD
       for (std::size_t x = 0; x < tile_width; ++x) {
-        A const e = kernels::exp(p[x] - largest[x]);
+        A const e = kernels::exp(scale * p[x] - largest[x]);
         p[x] = e;
         sum[x] += e;
       }
@@ -166,6 +206,7 @@ MPX_KERNEL void online_softmax(forward_tiles<A>& t, std::size_t keys, std::size_
     MPX_SIMD
     for (std::size_t x = 0; x < tile_width; ++x) t.sum[x0 + x] = sum[x];
   }
+  if constexpr (in_pairs<T>) pair_rows(t.p_pairs, t.p, keys, width);
 }
 
 }  // namespace detail
@@ -185,7 +226,9 @@ MPX_KERNEL void attention_forward(attention_shape const& s, T* o, A* lse, T cons
   std::size_t const width = s.head_width, wide = padded(width, tile_width);
   std::size_t const o_stride = s.heads * width;
   A const scale = score_factor<A>(s);
-  forward_tiles<A> t;
+  forward_tiles<T> t;
+  tile_element<T> const* p = t.p_pairs;
+  if constexpr (!in_pairs<T>) p = t.p;
 
   for (std::size_t b = 0; b < s.sequences; ++b) {
     std::size_t const allowed = allowed_keys(s, lengths, b);
@@ -202,42 +245,43 @@ MPX_KERNEL void attention_forward(attention_shape const& s, T* o, A* lse, T cons
           continue;
         }
         std::size_t const high = padded(rows, tile_width);
-        load_transposed(t.q, q + first_row * s.query_stride + h * width, s.query_stride, rows, width, scale);
+        load_transposed(t.q, q + first_row * s.query_stride + h * width, s.query_stride, rows, width);
         std::fill(t.largest, t.largest + high, A(no_score));
         std::fill(t.sum, t.sum + high, A(0));
 
         for (std::size_t k0 = 0; k0 < limit; k0 += key_block) {
           std::size_t const keys = std::min(key_block, limit - k0);
           std::size_t const from = (b * s.key_tokens + k0) * s.key_stride + h / s.group() * width;
-          load(t.k, k + from, s.key_stride, keys, width, A(1));
-          load(t.v, v + from, s.key_stride, keys, width, A(1));
-          tile_multiply<A>(t.p, high, {t.k, wide, 1}, {t.q, high, 1}, padded(keys, tile_height), high, width, false);
+          load(t.k, k + from, s.key_stride, keys, width);
+          load_by_rows(t.v, v + from, s.key_stride, keys, width);
+          tile_multiply<A, tile_element<T>>(t.p, high, {t.k, depth_stride<T>(width), 1}, {t.q, high, 1}, padded(keys, tile_height), high,
+                   tile_depth<T>(width), false);
           if (bias.weight != nullptr) {
             std::int64_t const farthest = static_cast<std::int64_t>(k0 + keys - 1) - static_cast<std::int64_t>(q0);
             load_bias(t.near, t.near_at, bias, s.heads, h, farthest, -1, keys - 1 + high);
             for (std::size_t j = 0; j < keys; ++j) {
-              A* const p = t.p + j * high;
+              A* const score = t.p + j * high;
               A const* const near = t.near + (keys - 1 - j);
               MPX_SIMD
-              for (std::size_t x = 0; x < high; ++x) p[x] += near[x];
+              for (std::size_t x = 0; x < high; ++x) score[x] = scale * score[x] + near[x];
             }
           }
           if (s.causal)
             for (std::size_t j = q0 < k0 ? 0 : q0 - k0 + 1; j < keys; ++j)  // queries before key k0 + j
               std::fill(t.p + j * high, t.p + j * high + std::min(k0 + j - q0, high), A(no_score));
-          online_softmax(t, keys, high);
+          online_softmax(t, keys, high, bias.weight != nullptr ? A(1) : scale);
           if (k0 > 0)
-            for (std::size_t d = 0; d < width; ++d) {
+            for (std::size_t i = 0; i < high; ++i) {
+              A* const row = t.o + i * wide;
+              A const shrink = t.shrink[i];
               MPX_SIMD
-              for (std::size_t x = 0; x < high; ++x) t.o[d * high + x] *= t.shrink[x];
+              for (std::size_t d = 0; d < wide; ++d) row[d] *= shrink;
             }
-          tile_multiply<A>(t.o, high, {t.v, 1, wide}, {t.p, high, 1}, padded(width, tile_height), high, keys, k0 > 0);
+          tile_multiply<A, tile_element<T>>(t.o, wide, {p, 1, high}, {t.v, wide, 1}, high, wide, tile_depth<T>(keys), k0 > 0);
         }
 
         for (std::size_t i = 0; i < rows; ++i) {
-          A const factor = A(1) / t.sum[i];
-          T* const row = o_block + i * o_stride;
-          for (std::size_t d = 0; d < width; ++d) row[d] = T(factor * t.o[d * high + i]);
+          store(o_block + i * o_stride, o_stride, t.o + i * wide, wide, 1, width, A(1) / t.sum[i]);
           lse_block[i * s.heads] = t.largest[i] + std::log(t.sum[i]);
         }
       }
@@ -246,29 +290,53 @@ MPX_KERNEL void attention_forward(attention_shape const& s, T* o, A* lse, T cons
 
 namespace detail {
 
-/// Everything that one block of keys needs; keys are columns where they meet queries.
-template <class A>
+/// What one block of keys needs; keys are columns where they meet queries. A tile is there twice where it is an operand
+/// whose rows are the depth of a product, and one whose columns are: without pairs those are the same.
+template <class T, class A = accumulator_t<T>, class E = tile_element<T>>
 struct backward_tiles {
-  alignas(64) A k[key_block * most_head_width];               ///< [keys, D]
-  alignas(64) A k_transposed[most_head_width * key_block];    ///< [D, keys]
-  alignas(64) A v_transposed[most_head_width * key_block];    ///< [D, keys]
-  alignas(64) A dk[key_block * most_head_width];              ///< [keys, D]
+  static constexpr std::size_t twice = in_pairs<T> ? 1 : 0;
+  alignas(64) E k[key_block * most_head_width];               ///< [keys, D]
+  alignas(64) E k_transposed[most_head_width * key_block];    ///< [D, keys]
+  alignas(64) E v_transposed[most_head_width * key_block];    ///< [D, keys]
+  alignas(64) A dk[key_block * most_head_width];              ///< [keys, D], before the scale
   alignas(64) A dv[key_block * most_head_width];              ///< [keys, D]
-  alignas(64) A q[backward_query_block * most_head_width];    ///< [queries, D], times 1/sqrt(D)
-  alignas(64) A d_o[backward_query_block * most_head_width];  ///< [queries, D]
-  alignas(64) A dq[backward_query_block * most_head_width];   ///< [queries, D]
-  alignas(64) A p[backward_query_block * key_block];         ///< [queries, keys]
-  alignas(64) A ds[backward_query_block * key_block];        ///< [queries, keys]: first of p, then of the scores
-  alignas(64) A near[backward_query_block + key_block];      ///< bias by distance, of first key to last query first
-  alignas(64) A d_near[backward_query_block + key_block];    ///< its gradient
-  std::uint32_t near_at[backward_query_block + key_block];   ///< where in the bias's weights
+  alignas(64) E q[backward_query_block * most_head_width];    ///< [queries, D]
+  alignas(64) E d_o[backward_query_block * most_head_width];  ///< [queries, D]
+  alignas(64) A dq[backward_query_block * most_head_width];   ///< [queries, D], before the scale
+  alignas(64) A p[backward_query_block * key_block];          ///< [queries, keys]
+  alignas(64) A ds[backward_query_block * key_block];         ///< [queries, keys]: first of p, then of the scores
+  alignas(64) E q_by_rows[1 + twice * backward_query_block * most_head_width];
+  alignas(64) E d_o_by_rows[1 + twice * backward_query_block * most_head_width];
+  alignas(64) E p_by_rows[1 + twice * backward_query_block * key_block];
+  alignas(64) E ds_by_rows[1 + twice * backward_query_block * key_block];
+  alignas(64) E ds_by_columns[1 + twice * backward_query_block * key_block];
+  alignas(64) A near[backward_query_block + key_block];       ///< bias by distance, of first key to last query first
+  alignas(64) A d_near[backward_query_block + key_block];     ///< its gradient
+  std::uint32_t near_at[backward_query_block + key_block];    ///< where in the bias's weights
+
+  /// Brings p, ds, q and d_o into the form in which their rows are the depth of a product, and ds into the other one too.
+  MPX_INLINE void pair_up([[maybe_unused]] T const* q_from, [[maybe_unused]] std::size_t q_stride, [[maybe_unused]] T const* d_o_from,
+                          [[maybe_unused]] std::size_t d_o_stride, [[maybe_unused]] std::size_t rows,
+                          [[maybe_unused]] std::size_t width, [[maybe_unused]] std::size_t high) {
+    if constexpr (in_pairs<T>) {
+      load_by_rows(q_by_rows, q_from, q_stride, rows, width);
+      load_by_rows(d_o_by_rows, d_o_from, d_o_stride, rows, width);
+      pair_rows(p_by_rows, p, rows, high);
+      pair_rows(ds_by_rows, ds, rows, high);
+      T narrow[key_block];
+      for (std::size_t i = 0; i < rows; ++i) {
+        MPX_SIMD
+        for (std::size_t x = 0; x < high; ++x) narrow[x] = T(ds[i * high + x]);
+        std::memcpy(ds_by_columns + i * high / 2, narrow, high * sizeof(T));
+      }
+    }
+  }
 };
 
 /// d_bias gains the scores' gradients, by distance. Queries are added in ascending order, and then distances.
 /// Shapes  t.ds: [rows, high], t.d_near: [rows - 1 + keys]
-template <class A>
-MPX_INLINE void add_bias_gradient(A* d_bias, backward_tiles<A>& t, std::size_t rows, std::size_t keys,
-                                  std::size_t high) {
+template <class T, class A = accumulator_t<T>>
+MPX_INLINE void add_bias_gradient(A* d_bias, backward_tiles<T>& t, std::size_t rows, std::size_t keys, std::size_t high) {
   std::size_t const n = rows - 1 + keys;
   std::fill(t.d_near, t.d_near + n, A(0));
   for (std::size_t i = 0; i < rows; ++i) {
@@ -280,15 +348,15 @@ MPX_INLINE void add_bias_gradient(A* d_bias, backward_tiles<A>& t, std::size_t r
   for (std::size_t i = 0; i < n; ++i) d_bias[t.near_at[i]] += t.d_near[i];
 }
 
-/// p = exp(score - lse), ds = p (dp - delta), for one row of queries; 0 for keys beyond `seen`
+/// p = exp(scale * score - lse), ds = p (dp - delta), for one row of queries; 0 for keys beyond `seen`
 /// Shapes  p, ds: [high]
 template <class A>
-MPX_INLINE void softmax_backward(A* p, A* ds, std::size_t seen, std::size_t high, A lse, A delta) {
+MPX_INLINE void softmax_backward(A* p, A* ds, std::size_t seen, std::size_t high, A scale, A lse, A delta) {
   for (std::size_t x0 = 0; x0 < high; x0 += tile_width) {
     auto const left = static_cast<std::int32_t>(seen) - static_cast<std::int32_t>(x0);
     MPX_SIMD
     for (std::size_t x = 0; x < tile_width; ++x) {
-      A const e = kernels::exp(p[x0 + x] - lse);
+      A const e = kernels::exp(scale * p[x0 + x] - lse);
       A const de = e * (ds[x0 + x] - delta);
       p[x0 + x] = static_cast<std::int32_t>(x) < left ? e : A(0);
       ds[x0 + x] = static_cast<std::int32_t>(x) < left ? de : A(0);
@@ -315,7 +383,13 @@ MPX_KERNEL void attention_backward(attention_shape const& s, T* dq, T* dk, T* dv
   std::size_t const width = s.head_width, wide = padded(width, tile_width);
   std::size_t const o_stride = s.heads * width;
   A const scale = score_factor<A>(s);
-  backward_tiles<A> t;
+  using E = tile_element<T>;
+  constexpr bool pairs = in_pairs<T>;
+  std::size_t const depth = tile_depth<T>(width), deep = depth_stride<T>(width);
+  backward_tiles<T> t;
+  E const *q_rows = t.q_by_rows, *d_o_rows = t.d_o_by_rows, *p_rows = t.p_by_rows, *ds_rows = t.ds_by_rows,
+          *ds_columns = t.ds_by_columns;
+  if constexpr (!pairs) q_rows = t.q, d_o_rows = t.d_o, p_rows = t.p, ds_rows = ds_columns = t.ds;
 
   for (std::size_t b = 0; b < s.sequences; ++b) {
     std::size_t const allowed = allowed_keys(s, lengths, b), q_first = b * s.query_tokens;
@@ -335,40 +409,43 @@ MPX_KERNEL void attention_backward(attention_shape const& s, T* dq, T* dk, T* dv
         std::size_t const keys = std::min(key_block, allowed - k0);
         std::size_t const high = padded(keys, tile_width), tall = padded(keys, tile_height);
         std::size_t const from = to_key + k0 * s.key_stride;
-        load(t.k, k + from, s.key_stride, keys, width, A(1));
-        load_transposed(t.k_transposed, k + from, s.key_stride, keys, width, A(1));
-        load_transposed(t.v_transposed, v + from, s.key_stride, keys, width, A(1));
+        load_by_rows(t.k, k + from, s.key_stride, keys, width);
+        load_transposed(t.k_transposed, k + from, s.key_stride, keys, width);
+        load_transposed(t.v_transposed, v + from, s.key_stride, keys, width);
 
         std::size_t const first = s.causal ? k0 : 0;
         for (std::size_t h = h0; h < h_end; ++h)
           for (std::size_t q0 = first; q0 < s.query_tokens; q0 += backward_query_block) {
             std::size_t const rows = std::min(backward_query_block, s.query_tokens - q0);
             std::size_t const padded_rows = padded(rows, tile_height), first_row = q_first + q0;
-            load(t.q, q + first_row * s.query_stride + h * width, s.query_stride, rows, width, scale);
-            load(t.d_o, d_o + first_row * o_stride + h * width, o_stride, rows, width, A(1));
-            tile_multiply<A>(t.p, high, {t.q, wide, 1}, {t.k_transposed, high, 1}, padded_rows, high, width, false);
-            tile_multiply<A>(t.ds, high, {t.d_o, wide, 1}, {t.v_transposed, high, 1}, padded_rows, high, width, false);
+            T const* const q_from = q + first_row * s.query_stride + h * width;
+            T const* const d_o_from = d_o + first_row * o_stride + h * width;
+            load(t.q, q_from, s.query_stride, rows, width);
+            load(t.d_o, d_o_from, o_stride, rows, width);
+            tile_multiply<A, tile_element<T>>(t.p, high, {t.q, deep, 1}, {t.k_transposed, high, 1}, padded_rows, high, depth, false);
+            tile_multiply<A, tile_element<T>>(t.ds, high, {t.d_o, deep, 1}, {t.v_transposed, high, 1}, padded_rows, high, depth, false);
             // of the block's first key to its last query
             std::int64_t const nearest = static_cast<std::int64_t>(k0) - static_cast<std::int64_t>(q0 + rows - 1);
             if (bias.weight != nullptr) {
               load_bias(t.near, t.near_at, bias, s.heads, h, nearest, 1, rows - 1 + high);
               for (std::size_t i = 0; i < rows; ++i) {
-                A* const p = t.p + i * high;
+                A* const score = t.p + i * high;
                 A const* const near = t.near + (rows - 1 - i);
                 MPX_SIMD
-                for (std::size_t x = 0; x < high; ++x) p[x] += near[x];
+                for (std::size_t x = 0; x < high; ++x) score[x] = scale * score[x] + near[x];
               }
             }
             for (std::size_t i = 0; i < rows; ++i) {
               std::size_t const seen = s.causal ? std::min(keys, q0 + i + 1 - k0) : keys;
               std::size_t const at = (first_row + i) * s.heads + h;
-              softmax_backward(t.p + i * high, t.ds + i * high, seen, high, lse[at], delta[at]);
+              softmax_backward(t.p + i * high, t.ds + i * high, seen, high, bias.weight != nullptr ? A(1) : scale, lse[at], delta[at]);
             }
             if (bias.weight != nullptr) add_bias_gradient(d_bias, t, rows, keys, high);
+            t.pair_up(q_from, s.query_stride, d_o_from, o_stride, rows, width, high);
             bool const more = h > h0 || q0 > first;
-            tile_multiply<A>(t.dv, wide, {t.p, 1, high}, {t.d_o, wide, 1}, tall, wide, rows, more);
-            tile_multiply<A>(t.dk, wide, {t.ds, 1, high}, {t.q, wide, 1}, tall, wide, rows, more);
-            tile_multiply<A>(t.dq, wide, {t.ds, high, 1}, {t.k, wide, 1}, padded_rows, wide, keys, false);
+            tile_multiply<A, tile_element<T>>(t.dv, wide, {p_rows, 1, high}, {d_o_rows, wide, 1}, tall, wide, tile_depth<T>(rows), more);
+            tile_multiply<A, tile_element<T>>(t.dk, wide, {ds_rows, 1, high}, {q_rows, wide, 1}, tall, wide, tile_depth<T>(rows), more);
+            tile_multiply<A, tile_element<T>>(t.dq, wide, {ds_columns, tile_depth<T>(high), 1}, {t.k, wide, 1}, padded_rows, wide, tile_depth<T>(keys), false);
             for (std::size_t i = 0; i < rows; ++i) {
               A* const sum = dq_sum + (first_row + i) * o_stride + h * width;
               A const* const part = t.dq + i * wide;
@@ -376,7 +453,7 @@ MPX_KERNEL void attention_backward(attention_shape const& s, T* dq, T* dk, T* dv
               for (std::size_t d = 0; d < width; ++d) sum[d] = k0 == 0 ? part[d] : sum[d] + part[d];
             }
           }
-        store(dk + from, s.key_stride, t.dk, wide, keys, width, A(1));
+        store(dk + from, s.key_stride, t.dk, wide, keys, width, scale);
         store(dv + from, s.key_stride, t.dv, wide, keys, width, A(1));
       }
       store_zeros(dk + to_key + allowed * s.key_stride, s.key_stride, s.key_tokens - allowed, width);
