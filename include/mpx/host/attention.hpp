@@ -23,6 +23,7 @@
 #include <mpx/core/extent.hpp>
 #include <mpx/host/lanes.hpp>
 #include <mpx/host/tile.hpp>
+#include <mpx/kernels/elementwise.hpp>
 #include <mpx/kernels/math.hpp>
 
 namespace mpx::on_host {
@@ -129,8 +130,7 @@ MPX_INLINE void store(T* to, std::size_t stride, A const* tile, std::size_t tile
   for (std::size_t r = 0; r < rows; ++r) {
     T* const row = to + r * stride;
     A const* const from = tile + r * tile_stride;
-    MPX_SIMD
-    for (std::size_t d = 0; d < width; ++d) row[d] = T(factor * from[d]);
+    lanes{}.each(width, [=](std::size_t d) { row[d] = T(factor * from[d]); });
   }
 }
 
@@ -323,12 +323,9 @@ struct backward_tiles {
       load_by_rows(d_o_by_rows, d_o_from, d_o_stride, rows, width);
       pair_rows(p_by_rows, p, rows, high);
       pair_rows(ds_by_rows, ds, rows, high);
-      T narrow[key_block];
-      for (std::size_t i = 0; i < rows; ++i) {
-        MPX_SIMD
-        for (std::size_t x = 0; x < high; ++x) narrow[x] = T(ds[i * high + x]);
-        std::memcpy(ds_by_columns + i * high / 2, narrow, high * sizeof(T));
-      }
+      T narrow[backward_query_block * key_block];
+      kernels::cast(lanes{}, narrow, ds, rows * high);
+      std::memcpy(ds_by_columns, narrow, rows * high * sizeof(T));
     }
   }
 };
