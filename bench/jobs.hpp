@@ -44,7 +44,7 @@ struct tutorial {
                              mpx::context<16>, mpx::post_norm>;
   template <class Mesh, class Precision, int Microbatches>
   using recipe = mpx::recipe<Mesh, mpx::one_f_one_b<mpx::microbatches<Microbatches>>, Precision, mpx::adam, mpx::clip_by_global_norm,
-                             mpx::noam,
+                             mpx::noam, mpx::shard_optimizer,
                              mpx::microbatch_capacity<mpx::sequences<sequences / (Microbatches * Mesh::mesh_data)>,
                                                       mpx::source_tokens<tokens>, mpx::target_tokens<tokens>>>;
   static mpx::batch batch() { return random_batch(sequences, tokens, tokens, vocabulary, 1); }
@@ -59,7 +59,7 @@ struct language_model {
                           mpx::context<Tokens>>;
   template <class Mesh, class Precision, int Microbatches>
   using recipe = mpx::recipe<Mesh, mpx::one_f_one_b<mpx::microbatches<Microbatches>>, Precision, mpx::adamw, mpx::clip_by_global_norm,
-                             mpx::constant_rate,
+                             mpx::constant_rate, mpx::shard_optimizer,
                              mpx::microbatch_capacity<mpx::sequences<Sequences / (Microbatches * Mesh::mesh_data)>,
                                                       mpx::tokens<Tokens>>>;
   static mpx::batch batch() { return random_batch(Sequences, 0, Tokens, Vocabulary, 1); }

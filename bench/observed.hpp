@@ -23,13 +23,7 @@ double seconds_alone(mpx::gemm_shape const& s, bool with_bias) {
   mpx::on_host::gemm multiply;
   std::vector<T> a(s.m * s.k, T(0.5f)), b(s.k * s.n, T(0.25f)), bias(s.n, T(1.0f));
   std::vector<U> c(s.m * s.n, U(0.0f));
-  double best = 1e9;
-  for (int run = 0; run < 7; ++run) {
-    auto const begin = std::chrono::steady_clock::now();
-    multiply(s, a.data(), b.data(), c.data(), with_bias ? bias.data() : static_cast<T const*>(nullptr));
-    best = std::min(best, seconds_since(begin));
-  }
-  return best;
+  return quickest([&] { multiply(s, a.data(), b.data(), c.data(), with_bias ? bias.data() : static_cast<T const*>(nullptr)); });
 }
 
 /// Every product of one shape.

@@ -2,6 +2,7 @@
 /// A timed program: alone it prints a table of its own; under bench/peers/compare.py it takes turns with other systems.
 ///   --list          the configurations it has, one a line
 ///   --profile NAME  where the time of a step goes, and what its products would take by themselves
+///   --limit NAME    seconds that the products of a step would take by themselves
 ///   --serve NAME    reads lines "N" from stdin; takes N steps for each and prints their seconds, one line
 #pragma once
 
@@ -92,14 +93,24 @@ inline int profile(configuration const& one) {
   return 0;
 }
 
+/// In a process of its own: operands of large products would count as the job's memory.
+inline int limit(configuration const& one) {
+  observation seen;
+  {
+    auto const step = one.start();
+    step();
+    looking = &seen;
+    step();
+    looking = nullptr;
+  }
+  std::printf("%.6f\n", limit_of(seen, one.threads));
+  return 0;
+}
+
 inline int serve(configuration const& one) {
   auto const step = one.start();
   step();
-  observation seen;
-  looking = &seen;
-  step();
-  looking = nullptr;
-  std::printf("ready %.0f %.6f\n", one.tokens, limit_of(seen, one.threads));
+  std::printf("ready %.0f\n", one.tokens);
   std::fflush(stdout);
   for (int count; std::cin >> count;) {
     for (int i = 0; i < count; ++i) std::printf("%.6f ", step());
@@ -111,10 +122,11 @@ inline int serve(configuration const& one) {
 
 inline int run(int argc, char** argv, char const* about, std::vector<configuration> const& all) {
   CLI::App app{about};
-  std::string served, profiled;
+  std::string served, limited, profiled;
   bool list = false;
   int steps = 9;
   app.add_option("--serve", served, "take turns with other programs");
+  app.add_option("--limit", limited, "what the products of a step take");
   app.add_option("--profile", profiled, "where the time goes");
   app.add_flag("--list", list, "names of the configurations");
   app.add_option("--steps", steps, "of each configuration")->check(CLI::Range(1, 100000))->capture_default_str();
@@ -125,10 +137,11 @@ inline int run(int argc, char** argv, char const* about, std::vector<configurati
   }
   for (auto const& one : all) {
     if (one.name == served) return serve(one);
+    if (one.name == limited) return limit(one);
     if (one.name == profiled) return profile(one);
   }
-  if (!served.empty() || !profiled.empty()) {
-    std::fprintf(stderr, "no configuration %s%s: see --list\n", served.c_str(), profiled.c_str());
+  if (!served.empty() || !limited.empty() || !profiled.empty()) {
+    std::fprintf(stderr, "no configuration %s%s%s: see --list\n", served.c_str(), limited.c_str(), profiled.c_str());
     return 1;
   }
   std::printf("%-28s %12s %12s\n", "job/precision/threads", "ms a step", "tokens/s");

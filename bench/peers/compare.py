@@ -24,7 +24,7 @@ class Worker:
         ready = self.process.stdout.readline().split()
         self.alive = ready[:1] == ["ready"]
         if self.alive:
-            self.tokens, self.limit = float(ready[1]), float(ready[2])
+            self.tokens = float(ready[1])
 
     def take(self, steps):
         self.process.stdin.write(f"{steps}\n")
@@ -48,6 +48,7 @@ def compare(program, name, rounds, with_torch):
     commands = {"mpx": [str(program), "--serve", name]}
     if with_torch:
         commands |= {"eager": torch, "compiled": torch + ["--compile"]}
+    limit = float(subprocess.run([program, "--limit", name], capture_output=True, text=True, check=True).stdout)
     workers = [Worker(label, command) for label, command in commands.items()]
     for dead in (w for w in workers if not w.alive):
         print(f"{name:28} {dead.label} did not start", flush=True)
@@ -59,10 +60,10 @@ def compare(program, name, rounds, with_torch):
     for one in workers:
         one.stop()
     mpx = workers[0]
-    limit = f"{mpx.limit / mpx.median:8.0%}"
+    share = f"{limit / mpx.median:8.0%}"
     for one in workers:
         print(f"{name:28} {one.label:9} {1e3 * one.median:10.2f} {mpx.tokens / one.median:10.0f} {one.memory:9.0f} "
-              f"{one.median / mpx.median:8.2f} {limit if one is mpx else '':>8}", flush=True)
+              f"{one.median / mpx.median:8.2f} {share if one is mpx else '':>8}", flush=True)
 
 
 def main():

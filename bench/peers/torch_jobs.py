@@ -1,6 +1,6 @@
 """The same jobs in PyTorch: python torch_jobs.py --serve JOB/PRECISION/THREADS [--compile].
 
-Speaks as bench/worker.hpp does: "ready TOKENS 0", then for each line "N" the seconds of N steps and the peak memory in MiB.
+Speaks as bench/worker.hpp does: "ready TOKENS", then for each line "N" the seconds of N steps and the peak memory in MiB.
 Layers, sizes, places of dropout, optimizer and clipping are mpx's; attention is scaled_dot_product_attention.
 """
 import argparse
@@ -144,7 +144,7 @@ def main():
 
     for _ in range(3):
         step()
-    print("ready", sequences * tokens, 0, flush=True)
+    print("ready", sequences * tokens, flush=True)
     for line in sys.stdin:
         seconds = [f"{step():.6f}" for _ in range(int(line))]
         print(*seconds, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024, flush=True)

@@ -93,15 +93,18 @@ MPX_INLINE typename vector_of<A>::type read(A const* from) {
   return value;
 }
 
-/// sum += left * right, for each of the vector's lanes
+/// sum + left * right, for each of the vector's lanes
 template <class A>
-MPX_INLINE void add_product(typename vector_of<A>::type& sum, A const& left, typename vector_of<A>::type right) {
-  sum += left * right;
+MPX_INLINE typename vector_of<A>::type plus_product(typename vector_of<A>::type sum, A const& left,
+                                                    typename vector_of<A>::type right) {
+  return sum + left * right;
 }
 #if defined(__AVX512BF16__)
 /// The same for pairs. The compilers' header of intrinsics costs a third of a second in every file that includes it.
-MPX_INLINE void add_product(vector_of<float>::type& sum, std::uint32_t const& left, vector_of<std::uint32_t>::type right) {
+MPX_INLINE vector_of<float>::type plus_product(vector_of<float>::type sum, std::uint32_t const& left,
+                                               vector_of<std::uint32_t>::type right) {
   asm("vdpbf16ps %[left]%{1to16%}, %[right], %[sum]" : [sum] "+v"(sum) : [right] "v"(right), [left] "m"(left));
+  return sum;
 }
 #endif
 
@@ -123,7 +126,7 @@ MPX_INLINE void tile_block(A* c, std::size_t c_row, tile_view<E> a, tile_view<E>
     for (int r = 0; r < Rows; ++r) {
       E const& left = a.data[r * a.row + p * a.column];
 #pragma GCC unroll 8
-      for (int x = 0; x < Vectors; ++x) add_product(sum[r][x], left, right[x]);
+      for (int x = 0; x < Vectors; ++x) sum[r][x] = plus_product(sum[r][x], left, right[x]);
     }
   }
 #pragma GCC unroll 8
