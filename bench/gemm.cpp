@@ -16,25 +16,14 @@ namespace {
 /// Units  FLOP a second
 template <class T>
 double peak() {
-  namespace host = mpx::on_host::detail;
   using element = mpx::on_host::tile_element<T>;
-  constexpr int sums = 16, times = 100000;
-  constexpr double flops = (mpx::on_host::in_pairs<T> ? 4 : 2) * sums * (host::vector_bytes / sizeof(float)) * double{times};
-  static element left = 0;
-  static typename host::vector_of<element>::type right = {};
-  static host::vector_of<float>::type result[sums] = {};
-  double const seconds = bench::quickest([] {
-    asm volatile("" : "+m"(left), "+m"(right));  // whatever they are
-    host::vector_of<float>::type sum[sums] = {};
-    auto const factor = right;
-    for (int i = 0; i < times; ++i) {
-#pragma GCC unroll 16
-      for (int j = 0; j < sums; ++j) sum[j] = host::plus_product(sum[j], left, factor);
-    }
-    for (int j = 0; j < sums; ++j) result[j] = sum[j];
-    asm volatile("" : : "m"(result));
+  constexpr std::size_t rows = 8, width = 32, depth = 100000;  // the same operands at each depth: strides of 0
+  std::vector<element> const a(rows), b(width);
+  std::vector<float> c(rows * width);
+  double const seconds = bench::quickest([&] {
+    mpx::on_host::tile_multiply<float, element>(c.data(), width, {a.data(), 1, 0}, {b.data(), 0, 1}, rows, width, depth, false);
   });
-  return flops / seconds;
+  return (mpx::on_host::in_pairs<T> ? 4.0 : 2.0) * rows * width * depth / seconds;
 }
 
 /// A dense layer of `in` to `out` over `rows` tokens: forward, both products of backward.
