@@ -10,6 +10,18 @@ using all_activations =
     test::tiny<mpx::section<"up", mpx::linear<8, 8>>, mpx::activation<mpx::relu, 8>, mpx::linear<8, 8>,
                mpx::activation<mpx::gelu, 8>, mpx::linear<8, 8>, mpx::activation<mpx::gelu_tanh, 8>, mpx::linear<8, 8>,
                mpx::activation<mpx::silu, 8>>;
+/// An mlp out of parts. A dropout behind relu_dropout works in place as well: what backward reads then has more zeros.
+template <class... Between>
+struct mlp_of {
+  using body = mpx::sequential<mpx::section<"up", mpx::linear<8, 8>>, Between..., mpx::section<"down", mpx::linear<8, 8>>>;
+  using row_label = mpx::name<"mlp">;
+  using takes = typename body::takes;
+  using gives = typename body::gives;
+  using reads = mpx::message<>;
+  using feeds = mpx::message<>;
+  using parameters = boost::hana::tuple<>;
+};
+using relu_and_dropout = test::tiny<mlp_of<mpx::relu_dropout<8>, mpx::dropout<8>>>;
 using dropped_out = test::tiny<mpx::dropout<8>, mpx::linear<8, 8>, mpx::activation<mpx::gelu, 8>, mpx::dropout<8>>;
 
 }  // namespace
@@ -21,6 +33,27 @@ TEST_CASE("the gradients before relu, gelu, gelu_tanh and silu are the central d
 
 TEST_CASE("the gradients below dropout are the central differences under the same masks", "[layer][activation]") {
   test::gradients_match<dropped_out>(test::tiny_batch(), {.dropout = 0.3f});
+}
+
+TEST_CASE("the gradients below relu_dropout are the central differences under the same masks", "[layer][activation]") {
+  test::gradients_match<relu_and_dropout>(test::tiny_batch(), {.dropout = 0.3f});
+  test::gradients_match<relu_and_dropout>(test::tiny_batch());
+  test::f32_follows_f64<relu_and_dropout>(test::tiny_batch());
+}
+
+TEST_CASE("relu_dropout keeps nothing, and without dropout computes what relu does, to the bit", "[layer][activation]") {
+  using apart = test::tiny<mlp_of<mpx::activation<mpx::relu, 8>>>;
+  using together = test::tiny<mlp_of<mpx::relu_dropout<8>>>;
+  auto const batch = test::tiny_batch();
+  mpx::trainer<apart, test::still_recipe<mpx::f32_only>> one{{.dropout = 0}};
+  mpx::trainer<together, test::still_recipe<mpx::f32_only>> other{{.dropout = 0}};
+  test::spread_parameters(one);
+  test::spread_parameters(other);
+  CHECK(one.step(batch).loss == other.step(batch).loss);
+  for (char const* name : {"mlp.up.weight", "mlp.up.bias", "mlp.down.weight"}) CHECK(one.gradient(name) == other.gradient(name));
+  constexpr auto& kept_apart = mpx::plan_v<apart, test::still_recipe<mpx::f32_only>>;
+  constexpr auto& kept_together = mpx::plan_v<together, test::still_recipe<mpx::f32_only>>;
+  CHECK(kept_apart.layers[1].saved_bytes - kept_together.layers[1].saved_bytes == 4 * 8 * 8 * sizeof(float));
 }
 
 TEST_CASE("dropout changes the training loss, from step to step and from seed to seed, and never an evaluation",

@@ -48,32 +48,65 @@ struct execution<gated_activation<Function, F, Axis, Over>> : no_constants {
   }
 };
 
+namespace detail {
+
+template <class C> float dropout_rate(C const& c) {
+  return c.step.mode == run_mode::training ? c.step.dropout : 0.0f;
+}
+
+/// The mask of an element depends on where it stands in the whole tensor: a slice knows its first row and channel.
+template <class C, class T, view X> auto dropped(C const& c, T* y, X x, axis on, std::size_t columns, spread over) {
+  std::size_t const width = c.capacity.share(columns, over);
+  dropout_draw draw{.key = mixed_key(c.step.seed, c.key),
+                    .step = c.step.step,
+                    .first_channel = static_cast<std::uint32_t>(sharded(over) ? c.ranks.number() * width : 0),
+                    .rate = dropout_rate(c)};
+  each_run(c.rows_of(on, over), static_cast<std::size_t>(c.size.tokens_on(on)), [&](run_of_rows const& run) {
+    draw.first_sequence = c.first_sequence + static_cast<std::uint32_t>(run.sequence);
+    draw.first_token = static_cast<std::uint32_t>(run.token);
+    std::size_t const at = run.before * width;
+    c.machine.template dropout<T>(y + at, x.data + at, draw, run.sequences, run.tokens, width);
+  });
+  return scaled_of(c, y, x);
+}
+
+}  // namespace detail
+
 template <std::size_t W, axis Axis, spread Over> struct execution<dropout<W, Axis, Over>> : no_constants {
   using layer = dropout<W, Axis, Over>;
 
   template <class C> static auto forward(operands<layer, C> const& o, input_view<layer, C> x, typename C::compute* y) {
-    return drop(o.context, y, x);
+    return detail::dropped(o.context, y, x, Axis, W, Over);
   }
   template <class C>
   static auto backward(operands<layer, C> const& o, output_gradient_view<layer, C> dy, typename C::compute* dx) {
-    return drop(o.context, dx, dy);
+    return detail::dropped(o.context, dx, dy, Axis, W, Over);
+  }
+};
+
+template <std::size_t W, axis Axis, spread Over> struct execution<relu_dropout<W, Axis, Over>> : no_constants {
+  using layer = relu_dropout<W, Axis, Over>;
+
+  template <class C> static auto forward(operands<layer, C> const& o, input_view<layer, C> x, typename C::compute* y) {
+    C const& c = o.context;
+    c.machine.template activation_forward<relu>(y, x.data, elements(c, x));
+    return detail::dropped(c, y, function_of(c, y, x), Axis, W, Over);
+  }
+  template <class C>
+  static auto backward(operands<layer, C> const& o, output_gradient_view<layer, C> dy, typename C::compute* dx) {
+    using T = typename C::compute;
+    using A = typename C::accumulate;
+    C const& c = o.context;
+    auto const y = o.output();
+    c.machine.template activation_backward<relu>(dx, dy.data, y.data, elements(c, y));
+    if (float const rate = detail::dropout_rate(c); rate > 0.0f)
+      c.machine.template scale<T>(dx, dx, A(1) / (A(1) - A(rate)), elements(c, y));
+    return product_of(c, dx, y, dy);
   }
 
  private:
-  /// The mask of an element depends on where it stands in the whole tensor: a slice knows its first row and channel.
-  template <class C, class T, view X> static auto drop(C const& c, T* y, X x) {
-    std::size_t const width = c.capacity.share(W, Over);
-    dropout_draw draw{.key = mixed_key(c.step.seed, c.key),
-                      .step = c.step.step,
-                      .first_channel = static_cast<std::uint32_t>(sharded(Over) ? c.ranks.number() * width : 0),
-                      .rate = c.step.mode == run_mode::training ? c.step.dropout : 0.0f};
-    each_run(c.rows_of(Axis, Over), static_cast<std::size_t>(c.size.tokens_on(Axis)), [&](run_of_rows const& run) {
-      draw.first_sequence = c.first_sequence + static_cast<std::uint32_t>(run.sequence);
-      draw.first_token = static_cast<std::uint32_t>(run.token);
-      std::size_t const at = run.before * width;
-      c.machine.dropout(y + at, x.data + at, draw, run.sequences, run.tokens, width);
-    });
-    return scaled_of(c, y, x);
+  template <class C, view X> static std::size_t elements(C const& c, X x) {
+    return c.row_count(Axis, x) * c.capacity.share(W, Over);
   }
 };
 

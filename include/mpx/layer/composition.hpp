@@ -127,9 +127,11 @@ struct chain_execution<boost::hana::tuple<L...>> {
           turn = count - 1 - turn;  // the other buffer, where there are two
         }
       }
+      std::byte* saved_here = at[I];
+      if constexpr (footprint<part<I>>::reads_output) saved_here = reinterpret_cast<std::byte*>(home<I + 1, T>(at, nullptr));
       constexpr std::size_t first = weight_start<C::tensor_ranks>[I];
       run_backward<part<I>>(child<I>(c, kept), weights + first, gradients ? gradients + first : nullptr,
-                            constants + constant_start[I], gradient, into, at[I]);
+                            constants + constant_start[I], gradient, into, saved_here);
       gradient = into;
     };
     [&]<std::size_t... I>(std::index_sequence<I...>) {

@@ -107,6 +107,10 @@ struct operands {
     return tensor_view<std::remove_pointer_t<decltype(at)>, activation_layout(activation_spread(L::saves[I].over_tensor, C::rows_over_tensor)), C::kind>{
         at};
   }
+  /// In backward, where L::reads_output: what forward gave, after what works in place behind it.
+  [[nodiscard]] auto output() const {
+    return tensor_view<T const, output_view<L, C>::mesh_layout, C::kind>{reinterpret_cast<T const*>(kept_from)};
+  }
   /// The I-th of L::defers: take them in their order, before scratch.
   template <std::size_t I>
   [[nodiscard]] auto* deferred() const {

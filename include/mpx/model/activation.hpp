@@ -62,4 +62,18 @@ struct dropout : layer_defaults {
   static constexpr bool in_place = true;
 };
 
+/// dropout(relu(x)) in place. y says by its signs what passed, so neither x nor a mask is kept, and backward draws no words.
+/// Shapes  x, y: [B, T, C]
+template <std::size_t C, axis Axis = axis::target, spread OverTensor = spread::invariant>
+struct relu_dropout : layer_defaults {
+  static constexpr std::size_t width = C;
+  static constexpr axis on = Axis;
+  using row_label = name<"activation">;
+  using takes = message<stream<"x", C, Axis, OverTensor>>;
+  using gives = takes;
+  using parameters = boost::hana::tuple<>;
+  static constexpr bool in_place = true;
+  static constexpr bool reads_output = true;
+};
+
 }  // namespace mpx

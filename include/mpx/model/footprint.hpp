@@ -45,6 +45,7 @@ struct footprint {
 
   static constexpr bool keeps_input = L::keeps_input;
   static constexpr bool in_place = L::in_place;
+  static constexpr bool reads_output = L::reads_output;
   static constexpr bool gradient_replaces_input = L::gradient_replaces_input;
   static constexpr std::size_t constants = padded_elements(L::constants);
   static constexpr std::size_t most_tokens = L::most_tokens;
@@ -131,6 +132,21 @@ struct footprint_chain<boost::hana::tuple<First, Rest...>> {
   static constexpr bool keeps_input = footprint<First>::keeps_input;
   static constexpr bool in_place = (footprint<First>::in_place && ... && footprint<Rest>::in_place);
   static constexpr bool gradient_replaces_input = footprint<First>::gradient_replaces_input;
+  /// Does one of its parts read its output without a part behind it that keeps it?
+  static constexpr bool reads_output = [] {
+    constexpr std::size_t count = 1 + sizeof...(Rest);
+    bool const reads[count]{footprint<First>::reads_output, footprint<Rest>::reads_output...},
+        passes[count]{footprint<First>::in_place, footprint<Rest>::in_place...},
+        keeps[count]{footprint<First>::keeps_input && !footprint<First>::gradient_replaces_input,
+                     (footprint<Rest>::keeps_input && !footprint<Rest>::gradient_replaces_input)...};
+    for (std::size_t i = 0; i < count; ++i) {
+      if (!reads[i]) continue;
+      std::size_t at = i + 1;
+      while (at < count && passes[at]) ++at;
+      if (at == count || !keeps[at]) return true;
+    }
+    return false;
+  }();
   static constexpr std::size_t parameters_on(std::size_t ranks) {
     return (footprint<First>::parameters_on(ranks) + ... + footprint<Rest>::parameters_on(ranks));
   }

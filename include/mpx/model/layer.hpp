@@ -25,7 +25,7 @@ template <class T> concept composed =
     requires { T::copies; };
 template <class T> concept sized =
     requires { T::saves; T::defers; T::forward_scratch; T::backward_scratch; T::constants; T::most_tokens; T::keeps_input;
-               T::in_place; T::gradient_replaces_input; };
+               T::in_place; T::reads_output; T::gradient_replaces_input; };
 template <class T> concept complete =
     requires { typename T::reads; typename T::feeds; } && (composed<T> || sized<T>);
 
@@ -59,6 +59,8 @@ struct layer_defaults {
   static constexpr bool keeps_input = false;
   /// Input and output may be the same memory. A layer either keeps its input or works in place.
   static constexpr bool in_place = false;
+  /// Backward reads the output, which the layer behind it keeps as its input: that one stands in the same block.
+  static constexpr bool reads_output = false;
   /// The gradient of the input is written over the kept input, which is not needed any more.
   static constexpr bool gradient_replaces_input = false;
   /// Elements of a table that is computed once and never trained.

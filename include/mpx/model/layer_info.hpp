@@ -119,6 +119,7 @@ struct layer_info {
   std::size_t most_tokens = 0;  ///< longest sequence that its tables hold
   bool keeps_input = false;
   bool in_place = false;
+  bool reads_output = false;  ///< and nothing inside it keeps that
   bool gradient_replaces_input = false;
   stream_info takes, gives;
   std::array<stream_info, 4> reads{};

@@ -135,6 +135,7 @@ constexpr layer_info segment_row(extents const& e, element_sizes sizes) {
   row.most_tokens = facts::most_tokens;
   row.keeps_input = facts::keeps_input;
   row.in_place = facts::in_place;
+  row.reads_output = facts::reads_output;
   row.gradient_replaces_input = facts::gradient_replaces_input;
   row.takes = streams_of<typename L::takes>::template as<stream_info, 1>()[0];
   row.gives = streams_of<typename L::gives>::template as<stream_info, 1>()[0];

@@ -161,6 +161,20 @@ struct inputs_have_a_home {
 };
 
 template <class Layer>
+struct output_home {
+  static_assert(!sizeof(Layer),
+                "mpx::layer requires a layer that reads its output in backward to stand in a block, before one that keeps it as "
+                "its input");
+};
+template <class Model, class Recipe>
+struct outputs_have_a_home {
+  static constexpr std::size_t row =
+      first_layer(layers_v<Model, Recipe>, [](layer_info const& layer) { return layer.reads_output; });
+  static constexpr bool holds = row == layers_v<Model, Recipe>.size();
+  using verdict = output_home<layer_named_t<Model, Recipe, row>>;
+};
+
+template <class Layer>
 struct known_capacity {
   static_assert(!sizeof(Layer),
                 "mpx::microbatch_capacity requires its user to give sequences and the tokens of each axis that the "
@@ -351,7 +365,8 @@ template <class Model, class Recipe>
 using fault_of =
     typename decltype(first_fault<layers_are_layers<Model, Recipe>, loss_is_last<Model, Recipe>,
                                   streams_meet<Model, Recipe>, tables_hold<Model, Recipe>, feeds_agree<Model, Recipe>,
-                                  inputs_have_a_home<Model, Recipe>, capacity_is_known<Model, Recipe>,
+                                  inputs_have_a_home<Model, Recipe>, outputs_have_a_home<Model, Recipe>,
+                                  capacity_is_known<Model, Recipe>,
                                   positions_are_known<Model, Recipe>, ties_hold<Model, Recipe>,
                                   rules_are_known<Model, Recipe>, rules_do_not_overlap<Model, Recipe>,
                                   layers_are_placed<Model, Recipe>, devices_have_layers<Model, Recipe>,
