@@ -24,7 +24,7 @@ constexpr dropout_draw draw{.key = 99, .step = 7, .first_sequence = 5, .rate = 0
 TEMPLATE_TEST_CASE("dropout keeps an element iff its word says so, and divides it by 1 - rate", "[kernels][dropout]",
                    float, double, mpx::bf16, mpx::f16) {
   using A = mpx::accumulator_t<TestType>;
-  for (std::size_t const width : {1, 2, 3, 4, 5, 15, 16, 17, 31, 33, 64, 67, 128}) {
+  for (std::size_t const width : {1, 2, 3, 4, 5, 15, 16, 17, 31, 33, 64, 67, 128, 255, 256, 257, 600}) {
     std::size_t const sequences = 2, tokens = 3;
     auto const x = mpx_test::numbers<TestType>(sequences * tokens * width, 1);
     std::vector<TestType> y(x.size());

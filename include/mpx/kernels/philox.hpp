@@ -17,22 +17,28 @@ struct random_words {
 
 namespace detail {
 
-/// A counter on its way, a word in each: the low halves count, what stands above them is ignored. All is 64 bits wide, as
-/// the products are, so that a vectorised loop never moves words between lanes of two widths.
-struct wide_words {
-  std::uint64_t a, b, c, d;
+/// What a word is kept in from round to round. Where vectors multiply 64 bits at once it is as wide as the products, and a
+/// loop never moves words between lanes of two widths; its upper half is then ignored.
+#if defined(__AVX512DQ__)
+using round_word = std::uint64_t;
+#else
+using round_word = std::uint32_t;
+#endif
+struct round_words {
+  round_word a, b, c, d;
 };
 
 /// One round, with the key that this round uses.
-MPX_HOST_DEVICE MPX_INLINE constexpr wide_words philox_round(wide_words w, std::uint32_t k0, std::uint32_t k1) {
-  std::uint64_t const left = (w.a & 0xffffffffu) * 0xd2511f53u;
-  std::uint64_t const right = (w.c & 0xffffffffu) * 0xcd9e8d57u;
-  return {(right >> 32) ^ w.b ^ k0, right, (left >> 32) ^ w.d ^ k1, left};
+MPX_HOST_DEVICE MPX_INLINE constexpr round_words philox_round(round_words w, std::uint32_t k0, std::uint32_t k1) {
+  std::uint64_t const left = std::uint64_t{0xd2511f53u} * (w.a & 0xffffffffu);
+  std::uint64_t const right = std::uint64_t{0xcd9e8d57u} * (w.c & 0xffffffffu);
+  return {static_cast<round_word>(right >> 32) ^ w.b ^ k0, static_cast<round_word>(right),
+          static_cast<round_word>(left >> 32) ^ w.d ^ k1, static_cast<round_word>(left)};
 }
 
 /// The rounds that are left, as a recursion: no loop remains for the vectoriser to trip over.
 template <int Left>
-MPX_HOST_DEVICE MPX_INLINE constexpr wide_words philox_rounds(wide_words w, std::uint32_t k0, std::uint32_t k1) {
+MPX_HOST_DEVICE MPX_INLINE constexpr round_words philox_rounds(round_words w, std::uint32_t k0, std::uint32_t k1) {
   if constexpr (Left == 0) {
     return w;
   } else {
@@ -44,8 +50,8 @@ MPX_HOST_DEVICE MPX_INLINE constexpr wide_words philox_rounds(wide_words w, std:
 
 /// The same words as mpx::philox.
 MPX_HOST_DEVICE MPX_INLINE constexpr random_words philox_words(random_words counter, std::uint64_t key) {
-  detail::wide_words const w = detail::philox_rounds<10>({counter.a, counter.b, counter.c, counter.d},
-                                                         static_cast<std::uint32_t>(key), static_cast<std::uint32_t>(key >> 32));
+  detail::round_words const w = detail::philox_rounds<10>({counter.a, counter.b, counter.c, counter.d},
+                                                          static_cast<std::uint32_t>(key), static_cast<std::uint32_t>(key >> 32));
   return {static_cast<std::uint32_t>(w.a), static_cast<std::uint32_t>(w.b), static_cast<std::uint32_t>(w.c),
           static_cast<std::uint32_t>(w.d)};
 }
