@@ -226,8 +226,9 @@ MPX_KERNEL void attention_forward(attention_shape const& s, T* o, A* lse, T cons
   std::size_t const width = s.head_width, wide = padded(width, tile_width);
   std::size_t const o_stride = s.heads * width;
   A const scale = score_factor<A>(s);
+  using E = tile_element<T>;
   forward_tiles<T> t;
-  tile_element<T> const* p = t.p_pairs;
+  E const* p = t.p_pairs;
   if constexpr (!in_pairs<T>) p = t.p;
 
   for (std::size_t b = 0; b < s.sequences; ++b) {
@@ -254,8 +255,8 @@ MPX_KERNEL void attention_forward(attention_shape const& s, T* o, A* lse, T cons
           std::size_t const from = (b * s.key_tokens + k0) * s.key_stride + h / s.group() * width;
           load(t.k, k + from, s.key_stride, keys, width);
           load_by_rows(t.v, v + from, s.key_stride, keys, width);
-          tile_multiply<A, tile_element<T>>(t.p, high, {t.k, depth_stride<T>(width), 1}, {t.q, high, 1}, padded(keys, tile_height), high,
-                   tile_depth<T>(width), false);
+          tile_multiply<A, E>(t.p, high, {t.k, depth_stride<T>(width), 1}, {t.q, high, 1}, padded(keys, tile_height), high,
+                              tile_depth<T>(width), false);
           if (bias.weight != nullptr) {
             std::int64_t const farthest = static_cast<std::int64_t>(k0 + keys - 1) - static_cast<std::int64_t>(q0);
             load_bias(t.near, t.near_at, bias, s.heads, h, farthest, -1, keys - 1 + high);
@@ -277,7 +278,7 @@ MPX_KERNEL void attention_forward(attention_shape const& s, T* o, A* lse, T cons
               MPX_SIMD
               for (std::size_t d = 0; d < wide; ++d) row[d] *= shrink;
             }
-          tile_multiply<A, tile_element<T>>(t.o, wide, {p, 1, high}, {t.v, wide, 1}, high, wide, tile_depth<T>(keys), k0 > 0);
+          tile_multiply<A, E>(t.o, wide, {p, 1, high}, {t.v, wide, 1}, high, wide, tile_depth<T>(keys), k0 > 0);
         }
 
         for (std::size_t i = 0; i < rows; ++i) {
@@ -313,21 +314,6 @@ struct backward_tiles {
   alignas(64) A near[backward_query_block + key_block];       ///< bias by distance, of first key to last query first
   alignas(64) A d_near[backward_query_block + key_block];     ///< its gradient
   std::uint32_t near_at[backward_query_block + key_block];    ///< where in the bias's weights
-
-  /// Brings p, ds, q and d_o into the form in which their rows are the depth of a product, and ds into the other one too.
-  MPX_INLINE void pair_up([[maybe_unused]] T const* q_from, [[maybe_unused]] std::size_t q_stride, [[maybe_unused]] T const* d_o_from,
-                          [[maybe_unused]] std::size_t d_o_stride, [[maybe_unused]] std::size_t rows,
-                          [[maybe_unused]] std::size_t width, [[maybe_unused]] std::size_t high) {
-    if constexpr (in_pairs<T>) {
-      load_by_rows(q_by_rows, q_from, q_stride, rows, width);
-      load_by_rows(d_o_by_rows, d_o_from, d_o_stride, rows, width);
-      pair_rows(p_by_rows, p, rows, high);
-      pair_rows(ds_by_rows, ds, rows, high);
-      T narrow[backward_query_block * key_block];
-      kernels::cast(lanes{}, narrow, ds, rows * high);
-      std::memcpy(ds_by_columns, narrow, rows * high * sizeof(T));
-    }
-  }
 };
 
 /// d_bias gains the scores' gradients, by distance. Queries are added in ascending order, and then distances.
@@ -419,8 +405,8 @@ MPX_KERNEL void attention_backward(attention_shape const& s, T* dq, T* dk, T* dv
             T const* const d_o_from = d_o + first_row * o_stride + h * width;
             load(t.q, q_from, s.query_stride, rows, width);
             load(t.d_o, d_o_from, o_stride, rows, width);
-            tile_multiply<A, tile_element<T>>(t.p, high, {t.q, deep, 1}, {t.k_transposed, high, 1}, padded_rows, high, depth, false);
-            tile_multiply<A, tile_element<T>>(t.ds, high, {t.d_o, deep, 1}, {t.v_transposed, high, 1}, padded_rows, high, depth, false);
+            tile_multiply<A, E>(t.p, high, {t.q, deep, 1}, {t.k_transposed, high, 1}, padded_rows, high, depth, false);
+            tile_multiply<A, E>(t.ds, high, {t.d_o, deep, 1}, {t.v_transposed, high, 1}, padded_rows, high, depth, false);
             // of the block's first key to its last query
             std::int64_t const nearest = static_cast<std::int64_t>(k0) - static_cast<std::int64_t>(q0 + rows - 1);
             if (bias.weight != nullptr) {
@@ -438,11 +424,19 @@ MPX_KERNEL void attention_backward(attention_shape const& s, T* dq, T* dk, T* dv
               softmax_backward(t.p + i * high, t.ds + i * high, seen, high, bias.weight != nullptr ? A(1) : scale, lse[at], delta[at]);
             }
             if (bias.weight != nullptr) add_bias_gradient(d_bias, t, rows, keys, high);
-            t.pair_up(q_from, s.query_stride, d_o_from, o_stride, rows, width, high);
+            if constexpr (pairs) {
+              load_by_rows(t.q_by_rows, q_from, s.query_stride, rows, width);
+              load_by_rows(t.d_o_by_rows, d_o_from, o_stride, rows, width);
+              pair_rows(t.p_by_rows, t.p, rows, high);
+              pair_rows(t.ds_by_rows, t.ds, rows, high);
+              T narrow[backward_query_block * key_block];
+              kernels::cast(lanes{}, narrow, t.ds, rows * high);
+              std::memcpy(t.ds_by_columns, narrow, rows * high * sizeof(T));
+            }
             bool const more = h > h0 || q0 > first;
-            tile_multiply<A, tile_element<T>>(t.dv, wide, {p_rows, 1, high}, {d_o_rows, wide, 1}, tall, wide, tile_depth<T>(rows), more);
-            tile_multiply<A, tile_element<T>>(t.dk, wide, {ds_rows, 1, high}, {q_rows, wide, 1}, tall, wide, tile_depth<T>(rows), more);
-            tile_multiply<A, tile_element<T>>(t.dq, wide, {ds_columns, tile_depth<T>(high), 1}, {t.k, wide, 1}, padded_rows, wide, tile_depth<T>(keys), false);
+            tile_multiply<A, E>(t.dv, wide, {p_rows, 1, high}, {d_o_rows, wide, 1}, tall, wide, tile_depth<T>(rows), more);
+            tile_multiply<A, E>(t.dk, wide, {ds_rows, 1, high}, {q_rows, wide, 1}, tall, wide, tile_depth<T>(rows), more);
+            tile_multiply<A, E>(t.dq, wide, {ds_columns, tile_depth<T>(high), 1}, {t.k, wide, 1}, padded_rows, wide, tile_depth<T>(keys), false);
             for (std::size_t i = 0; i < rows; ++i) {
               A* const sum = dq_sum + (first_row + i) * o_stride + h * width;
               A const* const part = t.dq + i * wide;
