@@ -21,7 +21,8 @@ double peak() {
   std::vector<element> const a(rows), b(width);
   std::vector<float> c(rows * width);
   double const seconds = bench::quickest([&] {
-    mpx::on_host::tile_multiply<float, element>(c.data(), width, {a.data(), 1, 0}, {b.data(), 0, 1}, rows, width, depth, false);
+    mpx::on_host::tile_multiply<float, element>(c.data(), width, {a.data(), 1, 0}, {b.data(), 0, 1}, rows, width, depth,
+                                                false);
   });
   return (mpx::on_host::in_pairs<T> ? 4.0 : 2.0) * rows * width * depth / seconds;
 }
@@ -32,10 +33,12 @@ struct dense {
   std::size_t rows, out, in;
 };
 constexpr dense layers[] = {
-    {"tutorial_job, attention", 256, 384, 128},  {"tutorial_job, up", 256, 2048, 128},    {"tutorial_job, down", 256, 128, 2048},
-    {"gpt_small_step, attention", 2048, 1152, 384}, {"gpt_small_step, up", 2048, 1536, 384}, {"gpt_small_step, down", 2048, 384, 1536},
-    {"gpt2_step, attention", 1024, 2304, 768},   {"gpt2_step, out", 1024, 768, 768},      {"gpt2_step, up", 1024, 3072, 768},
-    {"gpt2_step, down", 1024, 768, 3072},        {"gpt2_step, head", 1024, 50257, 768},
+    {"tutorial_job, attention", 256, 384, 128},     {"tutorial_job, up", 256, 2048, 128},
+    {"tutorial_job, down", 256, 128, 2048},         {"gpt_small_step, attention", 2048, 1152, 384},
+    {"gpt_small_step, up", 2048, 1536, 384},        {"gpt_small_step, down", 2048, 384, 1536},
+    {"gpt2_step, attention", 1024, 2304, 768},      {"gpt2_step, out", 1024, 768, 768},
+    {"gpt2_step, up", 1024, 3072, 768},             {"gpt2_step, down", 1024, 768, 3072},
+    {"gpt2_step, head", 1024, 50257, 768},
 };
 
 template <class T>
@@ -50,7 +53,8 @@ void measure() {
     double const weight =
         bench::seconds_alone<T, float>({.m = l.out, .n = l.in, .k = l.rows, .transpose_a = true, .accumulate = true}, false);
     std::printf("%-28s %6zu %6zu %6zu", l.job, l.rows, l.out, l.in);
-    for (double const seconds : {forward, input, weight}) std::printf("  %7.0f (%3.0f %%)", 1e-9 * flops / seconds, 100 * flops / seconds / most);
+    for (double const seconds : {forward, input, weight})
+      std::printf("  %7.0f (%3.0f %%)", 1e-9 * flops / seconds, 100 * flops / seconds / most);
     std::printf("\n");
   }
 }

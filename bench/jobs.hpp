@@ -43,8 +43,8 @@ struct tutorial {
                              mpx::heads<4>, mpx::feed_forward<2048>, mpx::encoder_layers<2>, mpx::decoder_layers<2>,
                              mpx::context<16>, mpx::post_norm>;
   template <class Mesh, class Precision, int Microbatches>
-  using recipe = mpx::recipe<Mesh, mpx::one_f_one_b<mpx::microbatches<Microbatches>>, Precision, mpx::adam, mpx::clip_by_global_norm,
-                             mpx::noam, mpx::shard_optimizer,
+  using recipe = mpx::recipe<Mesh, mpx::one_f_one_b<mpx::microbatches<Microbatches>>, Precision, mpx::adam,
+                             mpx::clip_by_global_norm, mpx::noam, mpx::shard_optimizer,
                              mpx::microbatch_capacity<mpx::sequences<sequences / (Microbatches * Mesh::mesh_data)>,
                                                       mpx::source_tokens<tokens>, mpx::target_tokens<tokens>>>;
   static mpx::batch batch() { return random_batch(sequences, tokens, tokens, vocabulary, 1); }
@@ -58,8 +58,8 @@ struct language_model {
   using model = mpx::gpt2<mpx::vocabulary<Vocabulary>, mpx::width<Width>, mpx::heads<Heads>, mpx::layers<Layers>,
                           mpx::context<Tokens>>;
   template <class Mesh, class Precision, int Microbatches>
-  using recipe = mpx::recipe<Mesh, mpx::one_f_one_b<mpx::microbatches<Microbatches>>, Precision, mpx::adamw, mpx::clip_by_global_norm,
-                             mpx::constant_rate, mpx::shard_optimizer,
+  using recipe = mpx::recipe<Mesh, mpx::one_f_one_b<mpx::microbatches<Microbatches>>, Precision, mpx::adamw,
+                             mpx::clip_by_global_norm, mpx::constant_rate, mpx::shard_optimizer,
                              mpx::microbatch_capacity<mpx::sequences<Sequences / (Microbatches * Mesh::mesh_data)>,
                                                       mpx::tokens<Tokens>>>;
   static mpx::batch batch() { return random_batch(Sequences, 0, Tokens, Vocabulary, 1); }

@@ -63,8 +63,8 @@ void measure(double bandwidth) {
     m.template layer_norm_forward<T>(y, o.mean.data(), o.rstd.data(), x, o.weight.data(), o.bias.data(), rows, width);
   });
   line("layer_norm, backward", 3 * t, [&] {
-    m.template layer_norm_backward<T>(z, o.column.data(), o.other.data(), y, x, o.mean.data(), o.rstd.data(), o.weight.data(), rows,
-                                      width);
+    m.template layer_norm_backward<T>(z, o.column.data(), o.other.data(), y, x, o.mean.data(), o.rstd.data(), o.weight.data(),
+                                      rows, width);
   });
   line("rms_norm", 2 * t, [&] { m.template rms_norm_forward<T>(y, o.rstd.data(), x, o.weight.data(), rows, width); });
   line("rms_norm, backward", 3 * t, [&] {
@@ -77,8 +77,9 @@ void measure(double bandwidth) {
   bool const narrow = sizeof(T) < sizeof(float);
   line("adam", 28 + (narrow ? t : 0), [&] {
     auto const unbounded = [](float g) { return g; };
-    m.template update<mpx::adam>(mpx::adam{}.at(1, 1e-4f), o.master.data(), narrow ? x : static_cast<T*>(nullptr), o.gradient.data(),
-                                 std::array<float*, 2>{o.first.data(), o.second.data()}, count, 1.0f, unbounded);
+    m.template update<mpx::adam>(mpx::adam{}.at(1, 1e-4f), o.master.data(), narrow ? x : static_cast<T*>(nullptr),
+                                 o.gradient.data(), std::array<float*, 2>{o.first.data(), o.second.data()}, count, 1.0f,
+                                 unbounded);
   });
 }
 

@@ -370,6 +370,7 @@ MPX_KERNEL void attention_backward(attention_shape const& s, T* dq, T* dk, T* dv
   constexpr bool pairs = in_pairs<T>;
   std::size_t const depth = tile_depth<T>(width), deep = depth_stride<T>(width);
   backward_tiles<T> t;
+  A const factor = bias.weight != nullptr ? A(1) : scale;  // of scores that no bias has been added to
   E const *q_rows = t.q_by_rows, *d_o_rows = t.d_o_by_rows, *p_rows = t.p_by_rows, *ds_rows = t.ds_by_rows,
           *ds_columns = t.ds_by_columns;
   if constexpr (!pairs) q_rows = t.q, d_o_rows = t.d_o, p_rows = t.p, ds_rows = ds_columns = t.ds;
@@ -421,7 +422,7 @@ MPX_KERNEL void attention_backward(attention_shape const& s, T* dq, T* dk, T* dv
             for (std::size_t i = 0; i < rows; ++i) {
               std::size_t const seen = s.causal ? std::min(keys, q0 + i + 1 - k0) : keys;
               std::size_t const at = (first_row + i) * s.heads + h;
-              softmax_backward(t.p + i * high, t.ds + i * high, seen, high, bias.weight != nullptr ? A(1) : scale, lse[at], delta[at]);
+              softmax_backward(t.p + i * high, t.ds + i * high, seen, high, factor, lse[at], delta[at]);
             }
             if (bias.weight != nullptr) add_bias_gradient(d_bias, t, rows, keys, high);
             if constexpr (pairs) {
@@ -436,7 +437,8 @@ MPX_KERNEL void attention_backward(attention_shape const& s, T* dq, T* dk, T* dv
             bool const more = h > h0 || q0 > first;
             tile_multiply<A, E>(t.dv, wide, {p_rows, 1, high}, {d_o_rows, wide, 1}, tall, wide, tile_depth<T>(rows), more);
             tile_multiply<A, E>(t.dk, wide, {ds_rows, 1, high}, {q_rows, wide, 1}, tall, wide, tile_depth<T>(rows), more);
-            tile_multiply<A, E>(t.dq, wide, {ds_columns, tile_depth<T>(high), 1}, {t.k, wide, 1}, padded_rows, wide, tile_depth<T>(keys), false);
+            tile_multiply<A, E>(t.dq, wide, {ds_columns, tile_depth<T>(high), 1}, {t.k, wide, 1}, padded_rows, wide,
+                                tile_depth<T>(keys), false);
             for (std::size_t i = 0; i < rows; ++i) {
               A* const sum = dq_sum + (first_row + i) * o_stride + h * width;
               A const* const part = t.dq + i * wide;

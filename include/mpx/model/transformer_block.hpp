@@ -21,9 +21,9 @@ template <std::size_t C, std::size_t F, class Activation = gelu, axis Axis = axi
 struct mlp {
   using up = section<"up", linear<C, F, Axis, Init, Bias, split_outputs<>>>;
   using down = section<"down", linear<F, C, Axis, OutInit, Bias, split_inputs>>;
-  using body = std::conditional_t<std::is_same_v<Activation, relu>, sequential<up, relu_dropout<F, Axis, spread::sharded_1>, down>,
-                                  sequential<up, activation<Activation, F, Axis, spread::sharded_1>,
-                                             dropout<F, Axis, spread::sharded_1>, down>>;
+  using body = std::conditional_t<
+      std::is_same_v<Activation, relu>, sequential<up, relu_dropout<F, Axis, spread::sharded_1>, down>,
+      sequential<up, activation<Activation, F, Axis, spread::sharded_1>, dropout<F, Axis, spread::sharded_1>, down>>;
   using row_label = name<"mlp">;
   using takes = typename body::takes;
   using gives = typename body::gives;
