@@ -32,6 +32,8 @@ static_assert(mpx::padded_elements(0) == 0 && mpx::padded_elements(1) == 32 && m
 // Both residuals begin with a norm, which keeps x; dropout keeps nothing.
 static_assert(counts::saved(size, f32) == norm + attention + norm + mlp);
 static_assert(counts::saved(size, f32) == 25'088);
+// With relu the mlp keeps its hidden values once: their signs say what passed.
+static_assert(mpx::footprint<mpx::mlp<32, 64, mpx::relu>>::saved(size, f32) == x + 2 * x);
 // Half of it in bf16, but for the f32 statistics: 4 + 4 columns.
 static_assert(counts::saved(size, bf16) == (25'088 - 8 * column) / 2 + 8 * column);
 
