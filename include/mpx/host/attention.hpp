@@ -171,10 +171,18 @@ struct forward_tiles {
   std::uint32_t near_at[key_block + query_block];  ///< where in the bias's weights
 };
 
-/// p = exp(scale * score - largest), and what `largest` and `sum` become with this block of keys
+/// score *= scale, before anything else is computed from it: forward and backward then take exponentials of the same bits.
+/// Shapes  scores: [n]
+template <class A>
+MPX_INLINE void scale_scores(A* scores, std::size_t n, A scale) {
+  MPX_SIMD
+  for (std::size_t i = 0; i < n; ++i) scores[i] *= scale;
+}
+
+/// p = exp(score - largest), and what `largest` and `sum` become with this block of keys
 /// Shapes  t.p: [keys, width]
 template <class T, class A = accumulator_t<T>>
-MPX_KERNEL void online_softmax(forward_tiles<T>& t, std::size_t keys, std::size_t width, A scale) {
+MPX_KERNEL void online_softmax(forward_tiles<T>& t, std::size_t keys, std::size_t width) {
   for (std::size_t x0 = 0; x0 < width; x0 += tile_width) {
     A largest[tile_width], sum[tile_width];
     MPX_SIMD
@@ -182,10 +190,7 @@ MPX_KERNEL void online_softmax(forward_tiles<T>& t, std::size_t keys, std::size_
     for (std::size_t j = 0; j < keys; ++j) {
       A const* const p = t.p + j * width + x0;
       MPX_SIMD
-      for (std::size_t x = 0; x < tile_width; ++x) {
-        A const score = scale * p[x];
-        largest[x] = score > largest[x] ? score : largest[x];
-      }
+      for (std::size_t x = 0; x < tile_width; ++x) largest[x] = p[x] > largest[x] ? p[x] : largest[x];
     }
     MPX_SIMD
     for (std::size_t x = 0; x < tile_width; ++x) {
@@ -198,7 +203,7 @@ MPX_KERNEL void online_softmax(forward_tiles<T>& t, std::size_t keys, std::size_
       A* const p = t.p + j * width + x0;
       MPX_SIMD
       for (std::size_t x = 0; x < tile_width; ++x) {
-        A const e = kernels::exp(scale * p[x] - largest[x]);
+        A const e = kernels::exp(p[x] - largest[x]);
         p[x] = e;
         sum[x] += e;
       }
@@ -257,6 +262,7 @@ MPX_KERNEL void attention_forward(attention_shape const& s, T* o, A* lse, T cons
           load_by_rows(t.v, v + from, s.key_stride, keys, width);
           tile_multiply<A, E>(t.p, high, {t.k, depth_stride<T>(width), 1}, {t.q, high, 1}, padded(keys, tile_height), high,
                               tile_depth<T>(width), false);
+          scale_scores(t.p, keys * high, scale);
           if (bias.weight != nullptr) {
             std::int64_t const farthest = static_cast<std::int64_t>(k0 + keys - 1) - static_cast<std::int64_t>(q0);
             load_bias(t.near, t.near_at, bias, s.heads, h, farthest, -1, keys - 1 + high);
@@ -264,13 +270,13 @@ MPX_KERNEL void attention_forward(attention_shape const& s, T* o, A* lse, T cons
               A* const score = t.p + j * high;
               A const* const near = t.near + (keys - 1 - j);
               MPX_SIMD
-              for (std::size_t x = 0; x < high; ++x) score[x] = scale * score[x] + near[x];
+              for (std::size_t x = 0; x < high; ++x) score[x] += near[x];
             }
           }
           if (s.causal)
             for (std::size_t j = q0 < k0 ? 0 : q0 - k0 + 1; j < keys; ++j)  // queries before key k0 + j
               std::fill(t.p + j * high, t.p + j * high + std::min(k0 + j - q0, high), A(no_score));
-          online_softmax(t, keys, high, bias.weight != nullptr ? A(1) : scale);
+          online_softmax(t, keys, high);
           if (k0 > 0)
             for (std::size_t i = 0; i < high; ++i) {
               A* const row = t.o + i * wide;
@@ -331,15 +337,15 @@ MPX_INLINE void add_bias_gradient(A* d_bias, backward_tiles<T>& t, std::size_t r
   for (std::size_t i = 0; i < n; ++i) d_bias[t.near_at[i]] += t.d_near[i];
 }
 
-/// p = exp(scale * score - lse), ds = p (dp - delta), for one row of queries; 0 for keys beyond `seen`
+/// p = exp(score - lse), ds = p (dp - delta), for one row of queries; 0 for keys beyond `seen`
 /// Shapes  p, ds: [high]
 template <class A>
-MPX_INLINE void softmax_backward(A* p, A* ds, std::size_t seen, std::size_t high, A scale, A lse, A delta) {
+MPX_INLINE void softmax_backward(A* p, A* ds, std::size_t seen, std::size_t high, A lse, A delta) {
   for (std::size_t x0 = 0; x0 < high; x0 += tile_width) {
     auto const left = static_cast<std::int32_t>(seen) - static_cast<std::int32_t>(x0);
     MPX_SIMD
     for (std::size_t x = 0; x < tile_width; ++x) {
-      A const e = kernels::exp(scale * p[x0 + x] - lse);
+      A const e = kernels::exp(p[x0 + x] - lse);
       A const de = e * (ds[x0 + x] - delta);
       p[x0 + x] = static_cast<std::int32_t>(x) < left ? e : A(0);
       ds[x0 + x] = static_cast<std::int32_t>(x) < left ? de : A(0);
@@ -370,7 +376,6 @@ MPX_KERNEL void attention_backward(attention_shape const& s, T* dq, T* dk, T* dv
   constexpr bool pairs = in_pairs<T>;
   std::size_t const depth = tile_depth<T>(width), deep = depth_stride<T>(width);
   backward_tiles<T> t;
-  A const factor = bias.weight != nullptr ? A(1) : scale;  // of scores that no bias has been added to
   E const *q_rows = t.q_by_rows, *d_o_rows = t.d_o_by_rows, *p_rows = t.p_by_rows, *ds_rows = t.ds_by_rows,
           *ds_columns = t.ds_by_columns;
   if constexpr (!pairs) q_rows = t.q, d_o_rows = t.d_o, p_rows = t.p, ds_rows = ds_columns = t.ds;
@@ -408,6 +413,7 @@ MPX_KERNEL void attention_backward(attention_shape const& s, T* dq, T* dk, T* dv
             load(t.d_o, d_o_from, o_stride, rows, width);
             tile_multiply<A, E>(t.p, high, {t.q, deep, 1}, {t.k_transposed, high, 1}, padded_rows, high, depth, false);
             tile_multiply<A, E>(t.ds, high, {t.d_o, deep, 1}, {t.v_transposed, high, 1}, padded_rows, high, depth, false);
+            scale_scores(t.p, rows * high, scale);
             // of the block's first key to its last query
             std::int64_t const nearest = static_cast<std::int64_t>(k0) - static_cast<std::int64_t>(q0 + rows - 1);
             if (bias.weight != nullptr) {
@@ -416,13 +422,13 @@ MPX_KERNEL void attention_backward(attention_shape const& s, T* dq, T* dk, T* dv
                 A* const score = t.p + i * high;
                 A const* const near = t.near + (rows - 1 - i);
                 MPX_SIMD
-                for (std::size_t x = 0; x < high; ++x) score[x] = scale * score[x] + near[x];
+                for (std::size_t x = 0; x < high; ++x) score[x] += near[x];
               }
             }
             for (std::size_t i = 0; i < rows; ++i) {
               std::size_t const seen = s.causal ? std::min(keys, q0 + i + 1 - k0) : keys;
               std::size_t const at = (first_row + i) * s.heads + h;
-              softmax_backward(t.p + i * high, t.ds + i * high, seen, high, factor, lse[at], delta[at]);
+              softmax_backward(t.p + i * high, t.ds + i * high, seen, high, lse[at], delta[at]);
             }
             if (bias.weight != nullptr) add_bias_gradient(d_bias, t, rows, keys, high);
             if constexpr (pairs) {
