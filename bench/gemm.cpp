@@ -5,6 +5,7 @@
 // The peak is measured: sums that never leave their registers.
 #include <mpx/mpx.hpp>
 
+#include <cstddef>
 #include <cstdio>
 #include <vector>
 

@@ -6,9 +6,10 @@
 #include <mpx/mpx.hpp>
 
 #include <array>
+#include <cstddef>
+#include <cstdint>
 #include <cstdio>
 #include <cstring>
-#include <string>
 #include <vector>
 
 #include "measure.hpp"

@@ -67,13 +67,20 @@ inline double limit_of(observation const& seen, int threads) {
   return sum / threads;
 }
 
-inline int profile(configuration const& one) {
+/// Looks at a job's second step.
+/// Units  seconds
+inline double look_at_step(configuration const& one, observation& seen) {
   auto const step = one.start();
   step();
-  observation seen;
   looking = &seen;
   double const seconds = step();
   looking = nullptr;
+  return seconds;
+}
+
+inline int profile(configuration const& one) {
+  observation seen;
+  double const seconds = look_at_step(one, seen);
   double products = 0;
   std::sort(seen.products.begin(), seen.products.end(), [](auto const& a, auto const& b) { return a.seconds > b.seconds; });
   std::printf("%8s %8s %8s %6s %8s %10s %10s\n", "m", "n", "k", "calls", "ms", "GFLOP/s", "alone");
@@ -96,13 +103,7 @@ inline int profile(configuration const& one) {
 /// In a process of its own: operands of large products would count as the job's memory.
 inline int limit(configuration const& one) {
   observation seen;
-  {
-    auto const step = one.start();
-    step();
-    looking = &seen;
-    step();
-    looking = nullptr;
-  }
+  look_at_step(one, seen);
   std::printf("%.6f\n", limit_of(seen, one.threads));
   return 0;
 }

@@ -5,6 +5,7 @@
 #include <cstddef>
 #include <cstdint>
 
+#include <mpx/config/config.hpp>
 #include <mpx/core/relative_buckets.hpp>
 
 namespace mpx {
@@ -95,6 +96,12 @@ struct dropout_draw {
   std::uint32_t first_token = 0;     ///< where a slice of a sequence's tokens begins
   std::uint32_t first_channel = 0;   ///< where a slice of the channels begins
   float rate = 0.0f;                 ///< share of elements that become 0
+
+  /// What elements that stay are multiplied by.
+  template <class A>
+  [[nodiscard]] MPX_HOST_DEVICE MPX_INLINE constexpr A factor() const {
+    return A(1) / (A(1) - A(rate));
+  }
 };
 
 }  // namespace mpx

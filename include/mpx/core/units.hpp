@@ -24,7 +24,7 @@ struct bytes {
 /// Every tensor begins on a cache line, so that no two of them share one.
 inline constexpr std::size_t alignment = 64;
 
-[[nodiscard]] constexpr std::size_t aligned(std::size_t count) { return (count + alignment - 1) / alignment * alignment; }
+[[nodiscard]] constexpr std::size_t aligned(std::size_t count, std::size_t to = alignment) { return (count + to - 1) / to * to; }
 
 namespace literals {
 

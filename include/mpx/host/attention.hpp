@@ -78,20 +78,28 @@ MPX_INLINE void load(tile_element<T>* tile, T const* from, std::size_t stride, s
   std::fill(tile + rows * wide, tile + padded(rows, tile_height) * wide, tile_element<T>(0));
 }
 
-/// The same for columns that stay columns: rows will be the depth of a product.
+/// Two rows in one, each pair of columns side by side, rounded to bf16.
+/// Shapes  to: [tile_depth(rows), width] rows of `to_stride` pairs, from: [rows, width] rows of `stride` elements
+template <class T>
+MPX_INLINE void pair_rows(std::uint32_t* to, std::size_t to_stride, T const* from, std::size_t stride, std::size_t rows,
+                          std::size_t width) {
+  for (std::size_t r = 0; r < rows; r += 2) {
+    T const *const low = from + r * stride, *const high = r + 1 < rows ? low + stride : low;
+    std::uint32_t const kept = r + 1 < rows ? 0xffffffffu : 0xffffu;
+    std::uint32_t* const pairs = to + r / 2 * to_stride;
+    MPX_SIMD
+    for (std::size_t x = 0; x < width; ++x) pairs[x] = pair_of(bf16(low[x]), bf16(high[x])) & kept;
+  }
+}
+
+/// As load, for columns that stay columns: rows will be the depth of a product.
 /// Shapes  tile: [tile_depth(rows), padded(width, tile_width)]
 template <class T>
 MPX_INLINE void load_by_rows(tile_element<T>* tile, T const* from, std::size_t stride, std::size_t rows, std::size_t width) {
   if constexpr (in_pairs<T>) {
     std::size_t const wide = padded(width, tile_width);
-    for (std::size_t r = 0; r < rows; r += 2) {
-      T const *const low = from + r * stride, *const high = r + 1 < rows ? low + stride : low;
-      std::uint32_t const kept = r + 1 < rows ? 0xffffffffu : 0xffffu;
-      std::uint32_t* const to = tile + r / 2 * wide;
-      MPX_SIMD
-      for (std::size_t d = 0; d < width; ++d) to[d] = pair_of(low[d], high[d]) & kept;
-      for (std::size_t d = width; d < wide; ++d) to[d] = 0;
-    }
+    pair_rows(tile, wide, from, stride, rows, width);
+    for (std::size_t r = 0; r < tile_depth<T>(rows); ++r) std::fill(tile + r * wide + width, tile + (r + 1) * wide, 0u);
   } else {
     load(tile, from, stride, rows, width);
   }
@@ -106,20 +114,9 @@ MPX_INLINE void load_transposed(tile_element<T>* tile, T const* from, std::size_
   for (std::size_t r0 = 0; r0 < high; r0 += tile_width) {
     std::size_t const some = r0 < rows ? std::min(tile_width, rows - r0) : 0;
     load(few, from + r0 * stride, stride, some, width);
-    std::fill(few + some * wide, few + tile_width * wide, tile_element<T>(0));
+    std::fill(few + padded(some, tile_height) * wide, few + tile_width * wide, tile_element<T>(0));
     for (std::size_t d = 0; d < depth; ++d)
       for (std::size_t r = 0; r < tile_width; ++r) tile[d * high + r0 + r] = few[r * wide + d];
-  }
-}
-
-/// Two rows in one, each pair of columns side by side.
-/// Shapes  to: [tile_depth(rows), width], from: [rows, width]
-MPX_INLINE void pair_rows(std::uint32_t* to, float const* from, std::size_t rows, std::size_t width) {
-  for (std::size_t r = 0; r < rows; r += 2) {
-    float const *const low = from + r * width, *const high = r + 1 < rows ? low + width : low;
-    std::uint32_t const kept = r + 1 < rows ? 0xffffffffu : 0xffffu;
-    MPX_SIMD
-    for (std::size_t x = 0; x < width; ++x) to[r / 2 * width + x] = pair_of(bf16(low[x]), bf16(high[x])) & kept;
   }
 }
 
@@ -211,7 +208,7 @@ MPX_KERNEL void online_softmax(forward_tiles<T>& t, std::size_t keys, std::size_
     MPX_SIMD
     for (std::size_t x = 0; x < tile_width; ++x) t.sum[x0 + x] = sum[x];
   }
-  if constexpr (in_pairs<T>) pair_rows(t.p_pairs, t.p, keys, width);
+  if constexpr (in_pairs<T>) pair_rows(t.p_pairs, width, t.p, width, keys, width);
 }
 
 }  // namespace detail
@@ -434,8 +431,8 @@ MPX_KERNEL void attention_backward(attention_shape const& s, T* dq, T* dk, T* dv
             if constexpr (pairs) {
               load_by_rows(t.q_by_rows, q_from, s.query_stride, rows, width);
               load_by_rows(t.d_o_by_rows, d_o_from, o_stride, rows, width);
-              pair_rows(t.p_by_rows, t.p, rows, high);
-              pair_rows(t.ds_by_rows, t.ds, rows, high);
+              pair_rows(t.p_by_rows, high, t.p, high, rows, high);
+              pair_rows(t.ds_by_rows, high, t.ds, high, rows, high);
               T narrow[backward_query_block * key_block];
               kernels::cast(lanes{}, narrow, t.ds, rows * high);
               std::memcpy(t.ds_by_columns, narrow, rows * high * sizeof(T));

@@ -41,9 +41,8 @@ class memory {
   explicit memory(std::size_t count) : size_(aligned(count)) {
     if (count == 0) return;
     bool const large = size_ >= 2 * detail::huge_page;
-    std::size_t const whole = large ? (size_ + detail::huge_page - 1) / detail::huge_page * detail::huge_page : size_;
-    if (size_ >= count && whole >= size_)
-      block_.reset(static_cast<std::byte*>(std::aligned_alloc(large ? detail::huge_page : alignment, whole)));
+    std::size_t const page = large ? detail::huge_page : alignment, whole = aligned(size_, page);
+    if (size_ >= count && whole >= size_) block_.reset(static_cast<std::byte*>(std::aligned_alloc(page, whole)));
     if (!block_) {
       throw error({.what = "out of memory",
                    .where = "host device",

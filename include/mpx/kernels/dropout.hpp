@@ -21,7 +21,7 @@ template <lanes L, class T>
 MPX_HOST_DEVICE MPX_INLINE void dropout_row(L const& along, T* y, T const* x, dropout_draw const& draw,
                                             std::uint32_t sequence, std::uint32_t token_in_slice, std::size_t width) {
   using A = accumulator_t<T>;
-  A const factor = A(1) / (A(1) - A(draw.rate));
+  A const factor = draw.template factor<A>();
   float const rate = draw.rate;
   std::uint64_t const key = draw.key;
   std::uint32_t const step = draw.step;

@@ -12,20 +12,15 @@ struct execution<activation<Function, W, Axis, Over>> : no_constants {
   using layer = activation<Function, W, Axis, Over>;
 
   template <class C> static auto forward(operands<layer, C> const& o, input_view<layer, C> x, typename C::compute* y) {
-    o.context.machine.template activation_forward<Function>(y, x.data, elements(o.context, x));
+    o.context.machine.template activation_forward<Function>(y, x.data, detail::stream_elements<typename layer::takes>(o.context));
     return function_of(o.context, y, x);
   }
   template <class C>
   static auto backward(operands<layer, C> const& o, output_gradient_view<layer, C> dy, typename C::compute* dx) {
     auto const x = o.template kept<0>();
     o.context.machine.template activation_backward<Function>(dx, dy.data, static_cast<typename C::compute const*>(x.data),
-                                                             elements(o.context, x));
+                                                             detail::stream_elements<typename layer::takes>(o.context));
     return product_of(o.context, dx, x, dy);
-  }
-
- private:
-  template <class C, view X> static std::size_t elements(C const& c, X x) {
-    return c.row_count(Axis, x) * c.capacity.share(W, Over);
   }
 };
 
@@ -89,7 +84,7 @@ template <std::size_t W, axis Axis, spread Over> struct execution<relu_dropout<W
 
   template <class C> static auto forward(operands<layer, C> const& o, input_view<layer, C> x, typename C::compute* y) {
     C const& c = o.context;
-    c.machine.template activation_forward<relu>(y, x.data, elements(c, x));
+    c.machine.template activation_forward<relu>(y, x.data, detail::stream_elements<typename layer::takes>(c));
     return detail::dropped(c, y, function_of(c, y, x), Axis, W, Over);
   }
   template <class C>
@@ -98,15 +93,11 @@ template <std::size_t W, axis Axis, spread Over> struct execution<relu_dropout<W
     using A = typename C::accumulate;
     C const& c = o.context;
     auto const y = o.output();
-    c.machine.template activation_backward<relu>(dx, dy.data, y.data, elements(c, y));
-    if (float const rate = detail::dropout_rate(c); rate > 0.0f)
-      c.machine.template scale<T>(dx, dx, A(1) / (A(1) - A(rate)), elements(c, y));
+    std::size_t const n = detail::stream_elements<typename layer::takes>(c);
+    c.machine.template activation_backward<relu>(dx, dy.data, y.data, n);
+    if (dropout_draw const draw{.rate = detail::dropout_rate(c)}; draw.rate > 0.0f)
+      c.machine.template scale<T>(dx, dx, draw.factor<A>(), n);
     return product_of(c, dx, y, dy);
-  }
-
- private:
-  template <class C, view X> static std::size_t elements(C const& c, X x) {
-    return c.row_count(Axis, x) * c.capacity.share(W, Over);
   }
 };
 

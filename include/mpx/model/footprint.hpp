@@ -139,11 +139,10 @@ struct footprint_chain<boost::hana::tuple<First, Rest...>> {
         passes[count]{footprint<First>::in_place, footprint<Rest>::in_place...},
         keeps[count]{footprint<First>::keeps_input && !footprint<First>::gradient_replaces_input,
                      (footprint<Rest>::keeps_input && !footprint<Rest>::gradient_replaces_input)...};
-    for (std::size_t i = 0; i < count; ++i) {
-      if (!reads[i]) continue;
-      std::size_t at = i + 1;
-      while (at < count && passes[at]) ++at;
-      if (at == count || !keeps[at]) return true;
+    bool kept = false;  // the output of part i, by one behind it
+    for (std::size_t i = count; i-- > 0;) {
+      if (reads[i] && !kept) return true;
+      if (!passes[i]) kept = keeps[i];
     }
     return false;
   }();
