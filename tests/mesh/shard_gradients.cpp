@@ -57,6 +57,7 @@ TEST_CASE("another order of sums is another rounding: the tests above can fail",
 
 TEST_CASE("sharded gradients take the bytes of their plan, and travel as planned", "[mesh][shard_gradients]") {
   test::divides_what_is_planned<test::mesh_gpt2, test::mesh_recipe<mesh_of<2, 2, 1>, mpx::bf16_mixed, eager<4>, mpx::adam, sharded>>();
+  test::divides_what_is_planned<test::mesh_gpt2, test::mesh_recipe<mesh_of<3, 1, 1>, mpx::bf16_mixed, eager<3>, mpx::adam, sharded>>();
   test::divides_what_is_planned<test::mesh_seq2seq,
                                 test::mesh_recipe<mesh_of<3, 1, 2>, mpx::f32_only, eager<3>, mpx::adam, sharded, small_buckets>>();
   test::slices_are_all_there<test::mesh_gpt2_untied, test::mesh_recipe<mesh_of<4, 1, 1>, mpx::bf16_mixed, eager<2>, mpx::adam, sharded>>();

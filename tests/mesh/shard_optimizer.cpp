@@ -72,6 +72,7 @@ TEST_CASE("slices of all data ranks are the whole model, and all ranks read the 
 
 TEST_CASE("a divided state takes the bytes of its plan, and its slices travel as planned", "[mesh][shard_optimizer]") {
   test::divides_what_is_planned<test::mesh_gpt2, test::mesh_recipe<mesh_of<2, 2, 1>, mpx::bf16_mixed, eager<4>, mpx::adam, sharded>>();
+  test::divides_what_is_planned<test::mesh_gpt2, test::mesh_recipe<mesh_of<3, 1, 1>, mpx::bf16_mixed, eager<3>, mpx::adam, sharded>>();
   test::divides_what_is_planned<test::mesh_seq2seq, test::mesh_recipe<mesh_of<3, 1, 2>, mpx::f32_only, eager<3>, mpx::sgd_momentum, sharded>>();
   test::divides_what_is_planned<test::mesh_gpt2_untied, test::mesh_recipe<mesh_of<4, 3, 1>, mpx::bf16_mixed, eager<3>, mpx::adamw, sharded,
                                                                           mpx::gradient_buckets<mpx::bytes{1}>>>();

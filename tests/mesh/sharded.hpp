@@ -101,18 +101,21 @@ void divides_what_is_planned() {
         mpx::mesh_coordinate const at{d, s.device_index, t};
         auto const arena = devices.arena(plan.mesh.number(at));
         CHECK(arena.size() == plan.arena_bytes[s.device_index]);
-        std::size_t own = 0;  // elements that this rank updates, gaps included
+        std::size_t own = 0, shared = 0;  // elements that this rank updates, gaps included; of those, with another's master
         devices.at(d, t).each_stage([&](auto& stage) {
           if (stage.info().first == s.first)
             stage.each_updated([&](auto const& run) {
-              own += run.first + run.count == run.info->count ? mpx::padded_elements(run.info->count) - run.first : run.count;
+              std::size_t const n = run.first + run.count == run.info->count ? mpx::padded_elements(run.info->count) - run.first : run.count;
+              own += n;
+              shared += run.shared ? n : 0;
             });
         });
         std::size_t k = 0;
         each_region(s, [&](mpx::region const& r) {
           std::size_t const high = written_until(arena, r.offset, r.size);
           std::size_t const arrays = r.offset == s.states.offset ? std::size_t{Recipe::optimizer::states} : 1;
-          CHECK(high == (own == 0 ? 0 : (arrays - 1) * s.slice_elements + own) * sizeof(float));
+          std::size_t const written = r.offset == s.gradients.offset ? own : own - shared;
+          CHECK(high == (written == 0 ? 0 : (arrays - 1) * s.weight_slice_elements + written) * sizeof(float));
           most.resize(std::max(most.size(), k + 1));
           most[k] = std::max(most[k], high);
           ++k;

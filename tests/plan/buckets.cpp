@@ -18,7 +18,7 @@ constexpr auto& plan = mpx::plan_v<model, recipe>;
 
 std::vector<mpx::gradient_bucket> buckets(std::size_t stage, std::size_t least) {
   std::vector<mpx::gradient_bucket> out;
-  mpx::each_bucket(plan.stages[stage], plan.layers, least, [&](auto const& b) { out.push_back(b); });
+  mpx::each_bucket(plan.stages[stage], plan.places, plan.layers, least, [&](auto const& b) { out.push_back(b); });
   return out;
 }
 

@@ -77,14 +77,17 @@ constexpr std::size_t elements(std::size_t T) {
 }
 static_assert(elements(1) == 30'080 && elements(2) == 15'552 && elements(4) == 8'256);
 
+/// On one device the head reads the table's weights, and has a gradient alone.
+constexpr std::size_t held(std::size_t T) { return elements(T) - 64 * 32 / T; }
+
 template <class Plan>
 constexpr std::size_t weights(Plan const& plan) {
   return plan.memory_on(mpx::host<0>{}).master.count;
 }
-static_assert(weights(on<>) == 4 * elements(1));
-static_assert(weights(on<mpx::tensor<2>>) == 4 * elements(2));
-static_assert(weights(on<mpx::tensor<4>>) == 4 * elements(4));
-static_assert(weights(on<mpx::data<2>, mpx::tensor<2>>) == 4 * elements(2));
+static_assert(weights(on<>) == 4 * held(1));
+static_assert(weights(on<mpx::tensor<2>>) == 4 * held(2));
+static_assert(weights(on<mpx::tensor<4>>) == 4 * held(4));
+static_assert(weights(on<mpx::data<2>, mpx::tensor<2>>) == 4 * held(2));
 // The model has as many parameters on any mesh.
 static_assert(on<>.parameters() == on<mpx::tensor<4>>.parameters() && on<>.stages[0].parameters == on<>.parameters());
 static_assert(on<mpx::tensor<4>>.stages[0].parameters == on<>.parameters());

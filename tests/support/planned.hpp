@@ -1,6 +1,7 @@
 // A plan against its run: what was measured, and what differs from what was planned.
 #pragma once
 
+#include <algorithm>
 #include <cstddef>
 #include <cstring>
 #include <string>
@@ -87,9 +88,10 @@ measured measure(std::size_t tensor_rank = 0) {
         auto const* const end = values + mpx::padded_elements(p.info->count);
         return static_cast<std::size_t>(reinterpret_cast<std::byte const*>(end) - arena);
       };
+      ends.gradients = std::max(ends.gradients, end_of(p.gradient));
+      if (p.shared) return;
       if (p.weights) ends.weights = end_of(p.weights);
       ends.master = end_of(p.master);
-      ends.gradients = end_of(p.gradient);
       ends.states = end_of(p.states + (Recipe::optimizer::states - 1) * p.state_stride);
     });
     out.parameters.push_back(ends);

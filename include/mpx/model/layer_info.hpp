@@ -104,7 +104,9 @@ struct layer_info {
   std::size_t parameters = 0;          ///< trainable values of its own (a tied table counts where its owner is)
   std::size_t parameter_elements = 0;  ///< of one tensor rank, with tied copies and alignment: what memory holds
   std::size_t constant_elements = 0;
-  std::size_t state_bytes = 0;  ///< held for the whole run: weights, master, gradients, optimizer states, tables
+  /// Held for the whole run: weights, master, gradients, optimizer states, tables; a tied copy's as if no other holder were
+  /// on its device.
+  std::size_t state_bytes = 0;
   std::size_t saved_bytes = 0;  ///< what backward reads, for one microbatch
   std::size_t kept_bytes = 0;   ///< of these, what is kept from forward to backward: the input alone if recomputed
   std::size_t deferred_bytes = 0;  ///< what the later half of a backward reads besides, where it comes in two

@@ -8,6 +8,7 @@
 
 #include <mpx/core/device.hpp>
 #include <mpx/plan/actions.hpp>
+#include <mpx/plan/parameter_places.hpp>
 #include <mpx/plan/routes.hpp>
 
 namespace mpx {
@@ -45,10 +46,12 @@ struct stage_info {
   std::size_t slots = 0;     ///< microbatches whose activations are kept at once
   std::size_t deferred = 0;  ///< microbatches at once between the two halves of their backward
   std::size_t parameters = 0;          ///< trainable values of all tensor ranks, tied copies left out
-  std::size_t parameter_elements = 0;  ///< what memory holds on one rank, copies and alignment included
+  std::size_t parameter_elements = 0;  ///< what memory holds on one rank, copies and alignment included: gradients of each
+  std::size_t weight_elements = 0;     ///< and weights, masters and states of the first so many; others share theirs
   bool divided = false;                ///< data ranks divide the optimizer's state, and masters that layers do not read
   bool gradients_divided = false;      ///< and gradients
   std::size_t slice_elements = 0;      ///< then: of the data rank that has most
+  std::size_t weight_slice_elements = 0;  ///< and of those with masters and states
   std::size_t bucket_elements = 0;     ///< of the largest bucket, where gradients are divided
   std::size_t buckets_at_once = 0;     ///< then: how many of them are under way at once
   double forward_flops = 0;            ///< of one microbatch at capacity, on one rank
@@ -83,11 +86,10 @@ struct stage_info {
 };
 
 /// Where a layer's tensors begin within its stage.
-struct layer_place {
-  std::size_t parameter_offset = 0;  ///< elements
-  std::size_t constant_offset = 0;   ///< elements
-  std::size_t saved_offset = 0;      ///< bytes within a slot
-  std::size_t deferred_offset = 0;   ///< bytes within a copy of what is deferred
+struct layer_place : parameter_place {
+  std::size_t constant_offset = 0;  ///< elements
+  std::size_t saved_offset = 0;     ///< bytes within a slot
+  std::size_t deferred_offset = 0;  ///< bytes within a copy of what is deferred
 };
 
 /// Streams on the edge before layer `edge`.
@@ -138,7 +140,18 @@ struct memory_sizes {
   std::size_t waiting_sums = 0;  ///< copies of the gradients beside the one under way
 };
 
-/// Lays out one stage behind `arena_size` bytes of its device, and grows that number.
+/// Counts what a stage holds of its layers' parameters.
+template <std::size_t N>
+constexpr void count_parameters(stage_info& stage, std::array<parameter_place, N> const& places,
+                                std::array<layer_info, N> const& layers) {
+  for (std::size_t r = stage.first; r < stage.end; ++r) {
+    stage.parameter_elements += layers[r].parameter_elements;
+    if (!places[r].shares_weights) stage.weight_elements += layers[r].parameter_elements;
+  }
+}
+
+/// Lays out one stage, whose parameters are counted and placed, behind `arena_size` bytes of its device, and grows that
+/// number.
 template <std::size_t N>
 constexpr void lay_out_stage(stage_info& stage, std::array<layer_place, N>& places, std::array<layer_info, N> const& layers,
                              routing<N> const& routes, link_info const& before, link_info const& after, bool has_next,
@@ -150,11 +163,12 @@ constexpr void lay_out_stage(stage_info& stage, std::array<layer_place, N>& plac
     arena_size += r.size;
   };
 
-  std::size_t parameters = 0, constants = 0, slot = 0, deferred = 0, working = 0, buffer = 0, scratch = 0;
+  std::size_t constants = 0, slot = 0, deferred = 0, working = 0, buffer = 0, scratch = 0;
   for (std::size_t r = stage.first; r < stage.end; ++r) {
     layer_info const& layer = layers[r];
-    places[r] = {parameters, constants, slot, deferred};
-    parameters += layer.parameter_elements;
+    places[r].constant_offset = constants;
+    places[r].saved_offset = slot;
+    places[r].deferred_offset = deferred;
     constants += layer.constant_elements;
     slot += layer.kept_bytes;
     deferred += layer.deferred_bytes;
@@ -206,15 +220,14 @@ constexpr void lay_out_stage(stage_info& stage, std::array<layer_place, N>& plac
     }
   }
 
-  stage.parameter_elements = parameters;
   stage.slot_size = slot;
   stage.deferred_size = deferred;
   stage.gradient_buffer_size = buffer;
-  place(stage.weights, sizes.master_copy ? parameters * of.compute : 0);
-  std::size_t const updated = stage.divided ? stage.slice_elements : parameters;
-  place(stage.master, (sizes.master_copy ? updated : parameters) * of.accumulate);
-  place(stage.gradients, (stage.gradients_divided ? stage.slice_elements : parameters) * of.accumulate);
-  place(stage.waiting_sums, parameters * of.accumulate * sizes.waiting_sums);
+  place(stage.weights, sizes.master_copy ? stage.weight_elements * of.compute : 0);
+  std::size_t const updated = stage.divided ? stage.weight_slice_elements : stage.weight_elements;
+  place(stage.master, (sizes.master_copy ? updated : stage.weight_elements) * of.accumulate);
+  place(stage.gradients, (stage.gradients_divided ? stage.slice_elements : stage.parameter_elements) * of.accumulate);
+  place(stage.waiting_sums, stage.parameter_elements * of.accumulate * sizes.waiting_sums);
   place(stage.bucket_buffers, stage.bucket_elements * stage.buckets_at_once * of.accumulate);
   place(stage.states, updated * of.accumulate * sizes.optimizer_states);
   place(stage.constants, constants * of.compute);

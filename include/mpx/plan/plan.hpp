@@ -94,7 +94,7 @@ struct plan {
   /// Bytes of weights that the data ranks of a stage give each other in a step, each its slice, all together.
   [[nodiscard]] constexpr bytes data_gather_bytes(std::size_t stage) const {
     auto const& s = stages[stage];
-    return {s.divided ? s.parameter_elements * (s.weights.size > 0 ? elements.compute : elements.accumulate) : 0};
+    return {s.divided ? s.weight_elements * (s.weights.size > 0 ? elements.compute : elements.accumulate) : 0};
   }
 
   /// Bytes of gradients that each data rank of a stage sums with the others in a step.
@@ -135,6 +135,8 @@ constexpr auto make_plan() {
   out.placement = where;
   out.routes = routes_v<Model, Recipe>;
   out.ties = ties_v<Model, Recipe>;
+  constexpr auto& parameter_places = parameter_places_v<Model, Recipe>;
+  for (std::size_t r = 0; r < N; ++r) static_cast<parameter_place&>(out.places[r]) = parameter_places[r];
 
   std::size_t devices = 0;
   for (device d : where)
@@ -162,6 +164,7 @@ constexpr auto make_plan() {
   for (std::size_t s = 0; s < S; ++s) {
     out.stages[s].slots = out.actions.slots[s];
     out.stages[s].deferred = out.actions.deferred[s];
+    count_parameters(out.stages[s], parameter_places, layers);
     if constexpr (Recipe::divides_optimizer) divide_stage<Model, Recipe>(out.stages[s]);
     lay_out_stage(out.stages[s], out.places, layers, out.routes, s > 0 ? out.links[s - 1] : link_info{}, out.links[s], s + 1 < S,
                   sizes, out.arena_bytes[device_of_stage[s]]);

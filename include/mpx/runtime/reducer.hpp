@@ -117,11 +117,12 @@ class gradient_reducer {
   }
 
   /// Every data rank gets the others' slices of the weights.
-  /// Shapes  weights: all of the stage
+  /// Shapes  weights: all that the stage holds
   template <class W>
-  void gather(W* weights) {
+  void gather(std::span<W> weights) {
     for (auto const& s : sections_) {
-      W* const whole = weights + s.begin;
+      if (s.begin >= weights.size()) continue;  // its layer reads another one's
+      W* const whole = weights.data() + s.begin;
       ranks_->all_gather(static_cast<int>(rank_), whole + s.slices[rank_], whole, s.slices);
     }
   }

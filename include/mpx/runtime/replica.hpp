@@ -143,6 +143,7 @@ class replica {
     constexpr std::size_t count = static_cast<std::size_t>(Recipe::optimizer::states);
     each_stage_of(of.device(), [&](auto& stage) {
       stage.template each_typed_run<State>([&](auto const& p) {
+        if (p.at.shared) return;
         std::array<accumulate*, count> states{};
         for (std::size_t k = 0; k < count; ++k) states[k] = p.at.states + k * p.at.state_stride;
         update_parameter<typename Recipe::optimizer>(
@@ -267,8 +268,8 @@ class replica {
   template <std::size_t... I>
   stages make_stages(std::array<ranks, P> const& of_device, std::index_sequence<I...>) {
     auto const tables = [&](std::size_t s) {
-      return stage_tables{&plan.stages[s],   plan.layers.data(),      plan.places.data(),    plan.routes.routes.data(),
-                          plan.routes.held.data(), plan.routes.held_count, plan.capacity, slices_[s]};
+      return stage_tables{plan.stages.data(),      s,                       plan.layers.data(), plan.places.data(), plan.routes.routes.data(),
+                          plan.routes.held.data(), plan.routes.held_count, plan.capacity,      slices_[s]};
     };
     auto const on = [](std::size_t s) { return plan.stages[s].device_index; };
     return stages{stage_t<I>(tables(I), devices_[on(I)].processor, devices_[on(I)].arena.data(), of_device[on(I)])...};
@@ -282,7 +283,7 @@ class replica {
       std::vector<typename reducer::section> sections;
       std::vector<gradient_bucket> buckets;
       each_section<Model, Recipe>(stage.info(), [&](auto const& s, auto const&) { sections.push_back(s); });
-      each_bucket(stage.info(), plan.layers, detail::least_bucket<Recipe>, [&](auto const& b) { buckets.push_back(b); });
+      each_bucket(stage.info(), plan.places, plan.layers, detail::least_bucket<Recipe>, [&](auto const& b) { buckets.push_back(b); });
       std::size_t const d = stage.info().device_index, number = reducers_.size();
       auto const& made = reducers_.emplace_back(devices_[d].processor, stage.gradient_memory(), std::move(buckets),
                                                 std::move(sections), slices_[number], ways, *data_groups[d], data_rank_, sums[d]);
@@ -315,8 +316,10 @@ class replica {
   void find_ties(std::chrono::milliseconds deadline) {
     auto const holder = [this](std::size_t layer, std::size_t index) {
       auto const whole = find(layer, index), part = find_updated(layer, index);
-      tie_holder<accumulate, compute> h{plan.index_of(plan.placement[layer]), {part.master, part.count}, part.gradient, {}};
-      if (whole.master) h.master = {whole.master, whole.count};
+      tie_holder<accumulate, compute> h{plan.index_of(plan.placement[layer]), {}, part.gradient, {}};
+      if (plan.places[layer].shares_weights) return h;
+      auto const& held = whole.master ? whole : part;
+      h.master = {held.master, held.count};
       if (whole.weights) h.weights = {whole.weights, whole.count};
       return h;
     };

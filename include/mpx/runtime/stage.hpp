@@ -15,17 +15,17 @@
 #include <mpx/core/random.hpp>
 #include <mpx/layer/layers.hpp>
 #include <mpx/plan/memory.hpp>
-#include <mpx/plan/parameter_table.hpp>
 #include <mpx/plan/partition.hpp>
-#include <mpx/policy/sharding.hpp>
 #include <mpx/runtime/microbatch.hpp>
+#include <mpx/runtime/parameter_view.hpp>
 #include <mpx/runtime/reducer.hpp>
 
 namespace mpx {
 
 /// The plan's tables, as a stage reads them.
 struct stage_tables {
-  stage_info const* info = nullptr;
+  stage_info const* stages = nullptr;    ///< of the whole model
+  std::size_t number = 0;                ///< of this one
   layer_info const* layers = nullptr;  ///< of the whole model
   layer_place const* places = nullptr;
   route const* routes = nullptr;
@@ -39,39 +39,6 @@ struct stage_tables {
 struct copy_numbers {
   int slot = 0;      ///< saved activations
   int deferred = 0;  ///< what the later half of a backward reads besides
-};
-
-/// A parameter in memory, or a run of its elements, as its rank holds it.
-template <class T>
-struct parameter_view {
-  using accumulate = accumulator_t<T>;
-  std::size_t layer = 0;  ///< row in the model
-  std::size_t index = 0;  ///< within its layer
-  parameter_info const* info = nullptr;
-  std::size_t first = 0;    ///< where the run begins within the parameter
-  std::size_t count = 0;    ///< elements
-  std::size_t portion = 0;  ///< number of the run's first portion within its layer
-  accumulate* master = nullptr;      ///< null where this data rank holds slices of it, and the view is of a whole parameter
-  accumulate* gradient = nullptr;
-  accumulate* states = nullptr;      ///< the first of the optimizer's; the next ones follow at `state_stride`; null as above
-  std::size_t state_stride = 0;
-  T* weights = nullptr;  ///< null when the master is what the layers read
-};
-
-/// Portions of a parameter: its squares are added up one by one, and data ranks divide it between two of them.
-[[nodiscard]] constexpr std::size_t portions_of(parameter_info const& p) {
-  return (p.count + portion_elements - 1) / portion_elements;
-}
-
-/// A run of a parameter in memory whose layout is known: what norm and update work on.
-template <class T, layout Weight, layout Gradient, device_kind Where>
-struct typed_parameter {
-  using accumulate = accumulator_t<T>;
-  parameter_view<T> const& at;
-
-  [[nodiscard]] auto master() const { return tensor_view<accumulate, Weight, Where>{at.master}; }
-  [[nodiscard]] auto weights() const { return tensor_view<T, Weight, Where>{at.weights}; }
-  [[nodiscard]] auto gradient() const { return tensor_view<accumulate, Gradient, Where>{at.gradient}; }
 };
 
 /// A stage whose layers have these types, on one tensor rank. Which layers of the model they are, and where their memory
@@ -92,10 +59,10 @@ class stage<Machine, T, stage_layers<Runs...>, Ranks, SplitsBackward> {
         machine_(machine),
         arena_(arena),
         ranks_(ranks),
-        scratch_(arena + tables.info->scratch.offset, tables.info->scratch.size),
-        collected_(reinterpret_cast<accumulate*>(arena + tables.info->gradients.offset)) {}
+        scratch_(arena + info().scratch.offset, info().scratch.size),
+        collected_(at<accumulate>(info().gradients)) {}
 
-  [[nodiscard]] stage_info const& info() const { return *tables_.info; }
+  [[nodiscard]] stage_info const& info() const { return tables_.stages[tables_.number]; }
   [[nodiscard]] scratch_space const& scratch() const { return scratch_; }
 
   /// Writes the first values of all parameters and constants. They depend on the seed and the parameter's full name
@@ -113,9 +80,10 @@ class stage<Machine, T, stage_layers<Runs...>, Ranks, SplitsBackward> {
   }
 
   /// Gives a parameter the values value_of(0), value_of(1), ...: the master, as far as this data rank holds it, and its
-  /// compute-type copy.
+  /// compute-type copy. One that shares another's has none.
   template <class F>
   void set_values(std::size_t row, parameter_info const& p, F value_of) {
+    if (tables_.places[row].shares_weights) return;
     constexpr std::size_t block = 1024;
     std::array<accumulate, block> values;
     std::array<T, block> rounded;
@@ -139,7 +107,7 @@ class stage<Machine, T, stage_layers<Runs...>, Ranks, SplitsBackward> {
   void refresh_weights() {
     if (masters_divided()) return;
     machine_.use();
-    if constexpr (master_copy) machine_.cast(at<T>(info().weights), at<accumulate>(info().master), info().parameter_elements);
+    if constexpr (master_copy) machine_.cast(at<T>(info().weights), at<accumulate>(info().master), info().weight_elements);
     machine_.finish();
   }
 
@@ -240,20 +208,22 @@ class stage<Machine, T, stage_layers<Runs...>, Ranks, SplitsBackward> {
     each_layer([&]<class L>(std::size_t row) {
       std::size_t index = 0, portion = 0;
       for (auto const& p : parameters_of<L, Ranks::count>) {
-        std::size_t const offset = tables_.places[row].parameter_offset + p.offset;
-        f(parameter_view<T>{row, index++, &p, 0, p.count, portion,
-                            masters_divided() ? nullptr : at<accumulate>(info().master) + offset,
-                            info().gradients_divided ? nullptr : at<accumulate>(info().gradients) + offset,
-                            info().divided ? nullptr : at<accumulate>(info().states) + offset,
-                            info().divided ? info().slice_elements : info().parameter_elements,
-                            master_copy ? at<T>(info().weights) + offset : nullptr});
+        layer_place const& place = tables_.places[row];
+        stage_info const& holder = tables_.stages[place.weights_stage];
+        std::size_t const offset = place.weights_offset + p.offset;
+        f(parameter_view<T>{row, index++, &p, 0, p.count, portion, place.shares_weights,
+                            masters_divided() ? nullptr : at<accumulate>(holder.master) + offset,
+                            info().gradients_divided ? nullptr : at<accumulate>(info().gradients) + place.parameter_offset + p.offset,
+                            info().divided ? nullptr : at<accumulate>(holder.states) + offset,
+                            info().divided ? holder.weight_slice_elements : holder.weight_elements,
+                            master_copy ? at<T>(holder.weights) + offset : nullptr});
         portion += portions_of(p);
       }
     });
   }
 
   /// Calls f(parameter_view) for each run of a parameter that this data rank updates: whole ones, unless data ranks
-  /// divide them. Runs begin with a portion.
+  /// divide them. Runs begin with a portion. Those of shared parameters have gradients alone.
   template <class F>
   void each_updated(F&& f) {
     each_parameter([&](parameter_view<T> const& p) {
@@ -263,10 +233,10 @@ class stage<Machine, T, stage_layers<Runs...>, Ranks, SplitsBackward> {
         run.first = first - begin;
         run.count = count;
         run.portion += run.first / portion_elements;
-        run.master = at<accumulate>(info().master) + (masters_divided() ? stored : first);
         run.gradient = at<accumulate>(info().gradients) + (info().gradients_divided ? stored : first);
-        run.states = at<accumulate>(info().states) + stored;
-        if (run.weights) run.weights += run.first;
+        run.master = p.shared ? nullptr : at<accumulate>(info().master) + (masters_divided() ? stored : first);
+        run.states = p.shared ? nullptr : at<accumulate>(info().states) + stored;
+        run.weights = p.shared || !p.weights ? nullptr : p.weights + run.first;
         f(run);
       });
     });
@@ -318,10 +288,10 @@ class stage<Machine, T, stage_layers<Runs...>, Ranks, SplitsBackward> {
     collected_ = memory;
     first_collected_ = first;
   }
-  /// What the layers read, likewise.
-  [[nodiscard]] auto* all_weights() const {
-    if constexpr (master_copy) return at<T>(info().weights);
-    else return at<accumulate>(info().master);
+  /// What the layers read, but for what they share.
+  [[nodiscard]] auto all_weights() const {
+    if constexpr (master_copy) return std::span(at<T>(info().weights), info().weight_elements);
+    else return std::span(at<accumulate>(info().master), info().weight_elements);
   }
 
  private:
@@ -431,7 +401,9 @@ class stage<Machine, T, stage_layers<Runs...>, Ranks, SplitsBackward> {
     return collected_ + (tables_.places[row].parameter_offset - first_collected_);
   }
   [[nodiscard]] T const* weights(std::size_t row) const {
-    return at<T>(master_copy ? info().weights : info().master) + tables_.places[row].parameter_offset;
+    layer_place const& place = tables_.places[row];
+    stage_info const& holder = tables_.stages[place.weights_stage];
+    return at<T>(master_copy ? holder.weights : holder.master) + place.weights_offset;
   }
   [[nodiscard]] T* constants(std::size_t row) const { return at<T>(info().constants) + tables_.places[row].constant_offset; }
   [[nodiscard]] T* gradient_buffer(std::size_t turn) const {

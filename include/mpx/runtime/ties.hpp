@@ -15,9 +15,9 @@ namespace mpx {
 template <class A, class T>
 struct tie_holder {
   std::size_t device = 0;
-  std::span<A> master;   ///< what this data rank holds of it
+  std::span<A> master;    ///< what this data rank holds of it; empty where another holder's is read
   A* gradient = nullptr;  ///< of what this data rank updates
-  std::span<T> weights;  ///< the compute-type copy, if there is one
+  std::span<T> weights;   ///< the compute-type copy, if there is one; likewise
 };
 
 /// An owner and its copies. Every device that holds one of them walks through all ties of a model in the same order, so
@@ -46,7 +46,7 @@ class tied_values {
   void copy_values(Machine& machine) {
     machine.use();
     auto const copy = [&](auto to, auto from) {
-      if (!from.empty()) machine.copy(to.data(), from.data(), from.size_bytes());
+      if (!to.empty()) machine.copy(to.data(), from.data(), to.size_bytes());
     };
     for (std::size_t i = 1; i < holders_.size(); ++i) {
       copy(holders_[i].master, holders_[0].master);

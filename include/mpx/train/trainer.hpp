@@ -121,7 +121,8 @@ class basic_trainer {
   /// slices together.
   /// Errors  throws mpx::error when no parameter has this name
   [[nodiscard]] std::vector<accumulate> parameter(std::string_view full_name) {
-    return gathered(full_name, [](auto const& p) { return p.master; });
+    auto const named = find(full_name, 0, 0);
+    return gathered(named.shared ? named.info->tied_to : full_name, [](auto const& p) { return p.master; });
   }
   /// Its gradient in the last step: of the whole batch, scaled by the loss scale, before clipping.
   [[nodiscard]] std::vector<accumulate> gradient(std::string_view full_name) {
