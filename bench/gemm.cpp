@@ -52,7 +52,7 @@ void measure() {
     double const forward = bench::seconds_alone<T, T>({.m = l.rows, .n = l.out, .k = l.in, .transpose_b = true}, true);
     double const input = bench::seconds_alone<T, T>({.m = l.rows, .n = l.in, .k = l.out}, false);
     double const weight =
-        bench::seconds_alone<T, float>({.m = l.out, .n = l.in, .k = l.rows, .transpose_a = true, .accumulate = true}, false);
+        bench::seconds_alone<T, float>({.m = l.out, .n = l.in, .k = l.rows, .transpose_a = true}, false);
     std::printf("%-28s %6zu %6zu %6zu", l.job, l.rows, l.out, l.in);
     for (double const seconds : {forward, input, weight})
       std::printf("  %7.0f (%3.0f %%)", 1e-9 * flops / seconds, 100 * flops / seconds / most);

@@ -114,6 +114,7 @@ struct layer_context {
   // Where backwards are split, what the first half keeps for the other one.
   T* kept_gradient = nullptr;     ///< the gradient of the layer's output
   std::byte* deferred = nullptr;  ///< what else it defers, and in a composition what its parts keep
+  bool replaces_gradients = false;  ///< of weights: what stands where they go is an earlier sum's, and is written over
   accumulate* loss = nullptr;  ///< the host's number that becomes a loss's sum over tokens, when the machine has finished
   float* capture = nullptr;    ///< where the host wants each sequence's last logits [B, V], if it asks for them
 

@@ -16,6 +16,7 @@ namespace detail {
 /// [out]. Split outputs read all rows of x, whose gradient is then a partial sum; split inputs give a partial y.
 template <class L>
 struct linear_execution : no_constants {
+  static constexpr bool replaces_first_gradient = true;
   static constexpr axis on = only_stream_t<typename L::takes>::on;
   static constexpr bool splits_outputs = L::layouts::y == spread::sharded_1;
   static constexpr bool splits_inputs = L::layouts::x == spread::sharded_1;
@@ -103,6 +104,8 @@ struct execution<language_head<W, V, Weight, true, Split>> : no_constants {
     typename scratch_space::frame const frame(o.context.scratch);
     return product::multiplied(o, divided(o.context, x), y);
   }
+
+  static constexpr bool replaces_first_gradient = product::replaces_first_gradient;
 
   template <class C>
   static auto backward(operands<layer, C> const& o, output_gradient_view<layer, C> dy, typename C::compute* dx) {

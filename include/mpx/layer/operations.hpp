@@ -240,7 +240,7 @@ auto multiply_reduced(C const& c, T* y, X x, W w, B b, dense_sizes s) {
   return view_over<over_mesh(layouts::biased, sum::mesh_layout, B::mesh_layout), X::where>(y);
 }
 
-/// dw += dy^T x
+/// dw += dy^T x; dw = dy^T x where gradients are replaced.
 template <class C, view G, view DY, view X>
 void add_weight_gradient(C const& c, G dw, DY dy, X x, dense_sizes s) {
   using T = typename C::compute;
@@ -249,7 +249,7 @@ void add_weight_gradient(C const& c, G dw, DY dy, X x, dense_sizes s) {
   require_same_memory<C, G, DY, X>();
   T const* const no_bias = nullptr;
   if (dw.data)
-    c.machine.template gemm<T>({.m = s.out, .n = s.in, .k = s.rows, .transpose_a = true, .accumulate = true}, dy.data,
+    c.machine.template gemm<T>({.m = s.out, .n = s.in, .k = s.rows, .transpose_a = true, .accumulate = !c.replaces_gradients}, dy.data,
                                x.data, dw.data, no_bias);
 }
 

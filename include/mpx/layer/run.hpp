@@ -18,8 +18,9 @@ namespace mpx {
 ///   template <class C> static auto forward(operands<L, C> const&, input_view<L, C> x, T* y)       gives a view over y
 ///   template <class C> static auto backward(operands<L, C> const&, output_gradient_view<L, C> dy, T* dx)
 /// x is the kept input when the layer keeps it, and the same memory as y when it works in place. dy is read only; dx is
-/// written; gradients are added to. What is null is not asked for: under a schedule that splits backwards, the first of two
-/// calls gives no gradients to add to, and the second one no dx. A layer of the user's own offers the two functions over
+/// written; gradients are added to: the first ones of a step to zeros, but for a first parameter's where a layer says that
+/// it heeds context.replaces_gradients (`static constexpr bool replaces_first_gradient = true`). What is null is not asked
+/// for: under a schedule that splits backwards, the first of two calls gives no gradients to add to, and the second no dx. A layer of the user's own offers the two functions over
 /// plain pointers instead (see run_forward) where all that it takes, gives and trains is whole on each tensor rank.
 template <class L>
 struct execution;
@@ -228,6 +229,27 @@ void run_forward(C const& c, T const* weights, T const* constants, T const* x, T
   }
 }
 
+namespace detail {
+
+template <class L>
+inline constexpr bool replaces_first_gradient = requires { requires execution<L>::replaces_first_gradient; };
+
+/// The context of a backward whose gradients replace others, where they do: what the layer adds to begins at zero, and it
+/// only hears of it when it writes its first one itself.
+template <class L, class C>
+C with_begun_gradients(C c, typename C::accumulate* gradients) {
+  if constexpr (trains<L>) {
+    if (!gradients || !c.replaces_gradients) return c;
+    constexpr std::size_t end = footprint<L>::parameters_on(C::tensor_ranks);
+    constexpr std::size_t begin = replaces_first_gradient<L> ? parameter_pack<typename L::parameters>::template offset<1>(C::tensor_ranks) : 0;
+    if constexpr (begin < end) c.machine.zero(gradients + begin, (end - begin) * sizeof(*gradients));
+  }
+  c.replaces_gradients = c.replaces_gradients && replaces_first_gradient<L>;
+  return c;
+}
+
+}  // namespace detail
+
 /// Runs a layer's backward: all of it, or, without gradients to add to, the gradient of its input alone. A layer of the
 /// user's own offers
 ///   template <class C> static void backward(C const&, compute const* weights, accumulate* gradients,
@@ -241,10 +263,11 @@ void run_backward(C const& c, T const* weights, typename C::accumulate* gradient
     if constexpr (C::splits_backward && footprint<L>::defers_gradient)
       if (c.kept_gradient != dy)  // it comes from somewhere that is written again before it is read
         c.machine.copy(c.kept_gradient, dy, detail::stream_bytes<typename L::gives>(c));
-    operands<L, C> const all{c, weights, gradients, constants, saved};
+    C const begun = detail::with_begun_gradients<L>(c, gradients);
+    operands<L, C> const all{begun, weights, gradients, constants, saved};
     execution<L>::backward(all, output_gradient_view<L, C>{dy}, dx);
   } else if constexpr (detail::runs_backward<L, C>) {
-    L::backward(c, weights, gradients, constants, dy, dx, saved);
+    L::backward(detail::with_begun_gradients<L>(c, gradients), weights, gradients, constants, dy, dx, saved);
   } else {
     static_cast<void>(sizeof(detail::layer_runs_t<L, C>));
   }
@@ -257,7 +280,8 @@ void run_weight_gradients(C const& c, T const* weights, typename C::accumulate* 
   if constexpr (detail::whole_of_parts<L>) {
     composition<L>::weight_gradients(c, weights, gradients, constants, saved);
   } else if constexpr (trains<L> && detail::runs_over_views<L>) {  // mpx::keeps_halves has refused others
-    operands<L, C> const all{c, weights, gradients, constants, saved};
+    C const begun = detail::with_begun_gradients<L>(c, gradients);
+    operands<L, C> const all{begun, weights, gradients, constants, saved};
     execution<L>::backward(all, output_gradient_view<L, C>{c.kept_gradient}, static_cast<T*>(nullptr));
   }
 }

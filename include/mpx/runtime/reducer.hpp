@@ -78,7 +78,6 @@ class gradient_reducer {
       if (ways_.keeps_slices) {
         turn_ = (turn_ + 1) % places_.at_once;
         keep(turn_);
-        machine_->zero(buffer(turn_), buckets_[b].size() * sizeof(A));
         go_to(buffer(turn_), buckets_[b].begin);
         under_way_[turn_] = {b, passes_, true};
       } else if (ways_.each_microbatch && passes_ > 0) {
@@ -171,9 +170,7 @@ class gradient_reducer {
     A* const sum = places_.gradients + b.begin;
     A* const waiting = places_.waiting + b.begin;
     if (pass > 0) machine_->add(sum, waiting, b.size());
-    if (last) return;
-    machine_->copy(waiting, sum, b.size() * sizeof(A));
-    machine_->zero(sum, b.size() * sizeof(A));
+    if (!last) machine_->copy(waiting, sum, b.size() * sizeof(A));
   }
 
   Machine* machine_;

@@ -40,6 +40,7 @@ class replica {
   static constexpr std::size_t P = plan.device_count;
   static constexpr std::size_t T = plan.mesh.tensor;
   static constexpr bool sums_in_a_tree = Recipe::gradient_sum::sums_in_a_tree;
+  static constexpr bool sums_apart = sums_in_a_tree || Recipe::sums_each_microbatch;  ///< each microbatch's gradients before they meet
   static constexpr bool divides = Recipe::divides_optimizer;
   static constexpr bool splits = plan.capacity.splits_backward;
   using over_data = std::conditional_t<divides, scattered_over_data, summed_over_data>;
@@ -73,8 +74,6 @@ class replica {
   /// their way to the other data ranks.
   [[nodiscard]] device_gradients<from_backward> run_actions(std::size_t device, job<Recipe> const& asked,
                                                             std::span<accumulate> losses) {
-    if constexpr (!Recipe::divides_gradients)  // else those of a first microbatch replace what was there
-      each_stage_of(device, [](auto& stage) { stage.clear_gradients(); });
     for (std::size_t s = 0; s < S; ++s) {
       if (plan.stages[s].device_index != device) continue;
       backwards_done_[s] = 0;
@@ -373,6 +372,7 @@ class replica {
     on_stage(s, [&](auto& stage) {
       auto const before = [&](std::size_t row) { prepare_to_reduce(stage, s, row); };
       auto const after = [&](std::size_t row) { reduce(stage, s, row, a.microbatch); };
+      bool const replaces = sums_apart || backwards_done_[s] == 0;
       switch (a.kind) {
         case action_kind::forward: {
           stage.load_feeds(a.slot, *asked.data, part);
@@ -381,14 +381,14 @@ class replica {
           break;
         }
         case action_kind::backward:
-          if constexpr (!splits) stage.backward(asked.values, part, a.slot, before, after);
+          if constexpr (!splits) stage.backward(asked.values, part, a.slot, replaces, before, after);
           end_pass(s);
           break;
         case action_kind::backward_input:
           if constexpr (splits) stage.backward_input(asked.values, part, {a.slot, a.deferred});
           break;
         case action_kind::backward_weights:
-          if constexpr (splits) stage.backward_weights(asked.values, part, {a.slot, a.deferred}, before, after);
+          if constexpr (splits) stage.backward_weights(asked.values, part, {a.slot, a.deferred}, replaces, before, after);
           end_pass(s);
           break;
         case action_kind::receive_forward:

@@ -111,8 +111,6 @@ class stage<Machine, T, stage_layers<Runs...>, Ranks, SplitsBackward> {
     machine_.finish();
   }
 
-  void clear_gradients() { machine_.zero(arena_ + info().gradients.offset, info().gradients.size); }
-
   /// After the backward of the m-th of `count` microbatches, a power of two of them: their gradients are summed in pairs,
   /// pairs of pairs and so on, like the carries of a binary counter. A sum that has no equal partner yet waits. Done for
   /// `n` elements from the `begin`-th on.
@@ -121,9 +119,7 @@ class stage<Machine, T, stage_layers<Runs...>, Ranks, SplitsBackward> {
     accumulate* const sum = at<accumulate>(info().gradients) + begin;
     accumulate* waiting = at<accumulate>(info().waiting_sums) + begin;
     for (; m % 2 == 1; m /= 2, waiting += info().parameter_elements) machine_.add(sum, waiting, n);
-    if (last) return;
-    machine_.copy(waiting, sum, n * sizeof(accumulate));
-    machine_.zero(sum, n * sizeof(accumulate));
+    if (!last) machine_.copy(waiting, sum, n * sizeof(accumulate));
   }
 
   /// Copies this microbatch's part of the batch's columns to where the layers read them.
@@ -155,28 +151,30 @@ class stage<Machine, T, stage_layers<Runs...>, Ranks, SplitsBackward> {
   }
 
   /// Runs the layers backwards. The gradient of what crossed from the stage before is then at `input_gradient()`. Calls
-  /// before(row) and after(row) around each layer; after it, its parameters have their gradients.
+  /// before(row) and after(row) around each layer; after it, its parameters have their gradients. `replaces`: whatever stood
+  /// there before; else they are added to it.
   template <class Before, class After>
-  void backward(step_values const& step, microbatch const& part, int slot, Before&& before, After&& after) {
+  void backward(step_values const& step, microbatch const& part, int slot, bool replaces, Before&& before, After&& after) {
     run_backwards(step, part, {slot, 0}, [&](std::size_t row, auto run) {
       before(row);
-      run(gradients(row));
+      run(gradients(row), replaces);
       after(row);
     });
   }
 
   /// The same without the gradients of weights. What they are computed from is kept.
   void backward_input(step_values const& step, microbatch const& part, copy_numbers at) {
-    run_backwards(step, part, at, [](std::size_t, auto run) { run(nullptr); });
+    run_backwards(step, part, at, [](std::size_t, auto run) { run(nullptr, false); });
   }
 
   /// The rest, later: the gradients of weights, layer by layer backwards.
   template <class Before, class After>
-  void backward_weights(step_values const& step, microbatch const& part, copy_numbers at, Before&& before, After&& after) {
+  void backward_weights(step_values const& step, microbatch const& part, copy_numbers at, bool replaces, Before&& before, After&& after) {
     each_layer_backwards([&]<class L>(std::size_t row) {
       before(row);
       if (tables_.layers[row].parameter_elements > 0) {
-        context const c = make_context(step, part, at, row);
+        context c = make_context(step, part, at, row);
+        c.replaces_gradients = replaces;
         scratch_space::frame const frame(scratch_);
         recompute<L>(c, part, at, row, gradient_buffer(0));
         run_weight_gradients<L>(c, weights(row), gradients(row), constants(row), saved(row, at.slot));
@@ -295,7 +293,8 @@ class stage<Machine, T, stage_layers<Runs...>, Ranks, SplitsBackward> {
   }
 
  private:
-  /// Calls run_layer(row, run) for each layer, the last one first; run(gradients) is its backward, null: of its input alone.
+  /// Calls run_layer(row, run) for each layer, the last one first; run(gradients, replaces) is its backward, null: of its
+  /// input alone.
   template <class RunLayer>
   void run_backwards(step_values const& step, microbatch const& part, copy_numbers at, RunLayer&& run_layer) {
     for (std::size_t h = 0; h < tables_.held_count; ++h) {
@@ -313,8 +312,9 @@ class stage<Machine, T, stage_layers<Runs...>, Ranks, SplitsBackward> {
       if (layer.gradient_replaces_input) dx = input(row, at.slot);
       else if (gradient_is_kept(tables_.layers, tables_.routes, row, info().first)) dx = kept_output_gradient(row - 1, at);
       else if (layer.takes.exists()) dx = free;
-      run_layer(row, [&](accumulate* add_to) {
-        context const c = make_context(step, part, at, row);
+      run_layer(row, [&](accumulate* add_to, bool replaces) {
+        context c = make_context(step, part, at, row);
+        c.replaces_gradients = replaces;
         scratch_space::frame const frame(scratch_);
         recompute<L>(c, part, at, row, free);
         run_backward<L>(c, weights(row), add_to, constants(row), dy, dx, saved(row, at.slot));
