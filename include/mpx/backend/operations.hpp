@@ -86,21 +86,28 @@ struct summand {
   std::size_t place = 0;
 };
 
-/// Which random words a dropout draws: philox({channel / 4, token, first_sequence + sequence, step}, key)[channel % 4],
-/// tokens counted from first_token, channels from first_channel.
-/// An element is kept iff uniform(word) >= rate, and then divided by 1 - rate.
+/// Which random bits a dropout draws: 16 for each element, of philox({channel / 8, token, first_sequence + sequence, step},
+/// key)[channel / 2 % 4] the lower half where the channel is even, else the upper one; tokens counted from first_token,
+/// channels from first_channel. An element is kept iff they are dropped() or more, and then divided by the share of such
+/// numbers, so that its mean is kept whatever rate is no multiple of 2^-16.
 struct dropout_draw {
   std::uint64_t key = 0;             ///< from the seed and the layer's name
   std::uint32_t step = 0;            ///< of the optimizer
   std::uint32_t first_sequence = 0;  ///< index of the microbatch's first sequence in the global batch
   std::uint32_t first_token = 0;     ///< where a slice of a sequence's tokens begins
   std::uint32_t first_channel = 0;   ///< where a slice of the channels begins
-  float rate = 0.0f;                 ///< share of elements that become 0
+  float rate = 0.0f;                 ///< share of elements that become 0, to the nearest 2^-16; below 1
+
+  /// How many of the 65536 numbers of 16 bits drop an element.
+  [[nodiscard]] MPX_HOST_DEVICE MPX_INLINE constexpr std::uint32_t dropped() const {
+    auto const nearest = static_cast<std::uint32_t>(rate * 65536.0f + 0.5f);
+    return nearest < 65535u ? nearest : 65535u;
+  }
 
   /// What elements that stay are multiplied by.
   template <class A>
   [[nodiscard]] MPX_HOST_DEVICE MPX_INLINE constexpr A factor() const {
-    return A(1) / (A(1) - A(rate));
+    return A(65536) / A(65536u - dropped());
   }
 };
 

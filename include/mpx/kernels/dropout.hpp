@@ -15,45 +15,52 @@
 namespace mpx::kernels {
 
 /// y[c] = kept(c) ? x[c] / (1 - rate) : 0. Forward and backward alike: dx is the dropout of dy.
-/// A word belongs to (step, sequence, token, channel), whatever the microbatch's size, padding or device.
+/// Bits belong to (step, sequence, token, channel), whatever the microbatch's size, padding or device.
 /// Shapes  x, y: [width]; y may be x
 template <lanes L, class T>
 MPX_HOST_DEVICE MPX_INLINE void dropout_row(L const& along, T* y, T const* x, dropout_draw const& draw,
                                             std::uint32_t sequence, std::uint32_t token_in_slice, std::size_t width) {
   using A = accumulator_t<T>;
   A const factor = draw.template factor<A>();
-  float const rate = draw.rate;
+  std::uint32_t const dropped = draw.dropped();
   std::uint64_t const key = draw.key;
   std::uint32_t const step = draw.step;
   std::uint32_t const row = draw.first_sequence + sequence, token = draw.first_token + token_in_slice;
-  auto const kept = [=](A value, std::uint32_t word) { return uniform(word) >= rate ? value * factor : A(0); };
-  // A slice of the channels may begin within a draw: up to three elements of it come first.
-  std::size_t const into = draw.first_channel % 4;
-  std::size_t const lead = into == 0 ? 0 : width < 4 - into ? width : 4 - into;
-  if (lead > 0) {
-    random_words const words = philox_words({draw.first_channel / 4, token, row, step}, key);
+  auto const kept = [=](A value, std::uint32_t bits) { return bits >= dropped ? value * factor : A(0); };
+  auto const lower = [=](A value, std::uint32_t word) { return T(kept(value, word & 0xffffu)); };
+  auto const upper = [=](A value, std::uint32_t word) { return T(kept(value, word >> 16)); };
+  // One draw serves eight channels. `count` of them, from the `from`-th on, where it does not serve all:
+  auto const part_of_draw = [=, &along](T* to, T const* in, std::uint32_t number, std::size_t from, std::size_t count) {
+    if (count == 0) return;
+    random_words const words = philox_words({number, token, row, step}, key);
     std::uint32_t const all[4] = {words.a, words.b, words.c, words.d};
-    along.each(lead, [=](std::size_t i) { y[i] = T(kept(A(x[i]), all[into + i])); });
-  }
+    along.each(count, [=](std::size_t i) {
+      std::uint32_t const word = all[(from + i) / 2];
+      to[i] = (from + i) % 2 == 0 ? lower(A(in[i]), word) : upper(A(in[i]), word);
+    });
+  };
+  std::size_t const into = draw.first_channel % 8;  // a slice of the channels may begin within a draw
+  std::size_t const lead = into == 0 ? 0 : width < 8 - into ? width : 8 - into;
+  part_of_draw(y, x, draw.first_channel / 8, into, lead);
   T* const to = y + lead;
   T const* const from = x + lead;
-  std::uint32_t const first = (draw.first_channel + static_cast<std::uint32_t>(lead)) / 4;
-  std::size_t const whole = (width - lead) / 4;  // one draw serves four channels
-  along.each(whole, [&](std::size_t quad) {
-    random_words const words = philox_words({first + static_cast<std::uint32_t>(quad), token, row, step}, key);
-    std::size_t const c = 4 * quad;
+  std::uint32_t const first = (draw.first_channel + static_cast<std::uint32_t>(lead)) / 8;
+  std::size_t const whole = (width - lead) / 8;
+  along.each(whole, [&](std::size_t eight) {
+    random_words const words = philox_words({first + static_cast<std::uint32_t>(eight), token, row, step}, key);
+    std::size_t const c = 8 * eight;
     A const x0 = from[c], x1 = from[c + 1], x2 = from[c + 2], x3 = from[c + 3];
-    to[c] = T(kept(x0, words.a));
-    to[c + 1] = T(kept(x1, words.b));
-    to[c + 2] = T(kept(x2, words.c));
-    to[c + 3] = T(kept(x3, words.d));
+    A const x4 = from[c + 4], x5 = from[c + 5], x6 = from[c + 6], x7 = from[c + 7];
+    to[c] = lower(x0, words.a);
+    to[c + 1] = upper(x1, words.a);
+    to[c + 2] = lower(x2, words.b);
+    to[c + 3] = upper(x3, words.b);
+    to[c + 4] = lower(x4, words.c);
+    to[c + 5] = upper(x5, words.c);
+    to[c + 6] = lower(x6, words.d);
+    to[c + 7] = upper(x7, words.d);
   });
-  random_words const rest = philox_words({first + static_cast<std::uint32_t>(whole), token, row, step}, key);
-  std::uint32_t const last[3] = {rest.a, rest.b, rest.c};
-  along.each(width - lead - 4 * whole, [=](std::size_t i) {
-    std::size_t const c = 4 * whole + i;
-    to[c] = T(kept(A(from[c]), last[i]));
-  });
+  part_of_draw(to + 8 * whole, from + 8 * whole, first + static_cast<std::uint32_t>(whole), 0, width - lead - 8 * whole);
 }
 
 }  // namespace mpx::kernels
