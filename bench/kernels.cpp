@@ -54,6 +54,8 @@ void measure(double bandwidth) {
   line("add", 3 * t, [&] { m.template add<T>(y, x, count); });
   line("column_sum", t, [&] { m.template column_sum<T>(o.column.data(), x, rows, width); });
   line("dropout", 2 * t, [&] { m.template dropout<T>(y, x, draw, 1, rows, width); });
+  line("relu_dropout", 2 * t, [&] { m.template relu_dropout<T>(y, x, draw, 1, rows, width); });
+  line("relu_dropout, backward", 3 * t, [&] { m.template relu_dropout_backward<T>(z, y, x, draw.factor<mpx::accumulator_t<T>>(), count); });
   line("relu", 2 * t, [&] { m.template activation_forward<mpx::relu, T>(y, x, count); });
   line("relu, backward", 3 * t, [&] { m.template activation_backward<mpx::relu, T>(z, y, x, count); });
   line("gelu", 2 * t, [&] { m.template activation_forward<mpx::gelu, T>(y, x, count); });

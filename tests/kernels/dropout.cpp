@@ -123,6 +123,26 @@ TEST_CASE("dropout in place is dropout", "[kernels][dropout]") {
   }
 }
 
+TEMPLATE_TEST_CASE("relu_dropout is dropout behind relu, forward and backward", "[kernels][dropout]", float, double, mpx::bf16, mpx::f16) {
+  using A = mpx::accumulator_t<TestType>;
+  std::size_t const sequences = 2, tokens = 3;
+  for (std::size_t const width : {1, 7, 8, 9, 64, 67})
+    for (float const rate : {0.0f, 0.25f, 0.1f}) {
+      dropout_draw d = draw;
+      d.rate = rate;
+      auto const x = mpx_test::numbers<TestType>(sequences * tokens * width, 7), dy = mpx_test::numbers<TestType>(x.size(), 8);
+      std::vector<TestType> y(x.size()), dx(x.size()), one(x.size()), other(x.size());
+      row_operations::relu_dropout(y.data(), x.data(), d, sequences, tokens, width);
+      row_operations::activation_forward<mpx::relu>(one.data(), x.data(), x.size());
+      row_operations::dropout(other.data(), one.data(), d, sequences, tokens, width);
+      REQUIRE(std::memcmp(y.data(), other.data(), y.size() * sizeof(TestType)) == 0);
+      row_operations::relu_dropout_backward(dx.data(), dy.data(), y.data(), d.factor<A>(), x.size());
+      row_operations::dropout(one.data(), dy.data(), d, sequences, tokens, width);
+      row_operations::activation_backward<mpx::relu>(other.data(), one.data(), x.data(), x.size());
+      for (std::size_t i = 0; i < x.size(); ++i) REQUIRE(static_cast<A>(dx[i]) == static_cast<A>(other[i]));
+    }
+}
+
 TEST_CASE("a rate of 0 copies every bit", "[kernels][dropout]") {
   auto const x = mpx_test::numbers<float>(30, 5);
   std::vector<float> y(30);

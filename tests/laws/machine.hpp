@@ -160,6 +160,9 @@ void elements_agree(std::size_t n) {
   activation(static_cast<mpx::gelu*>(nullptr), "gelu");
   activation(static_cast<mpx::gelu_tanh*>(nullptr), "gelu_tanh");
   activation(static_cast<mpx::silu*>(nullptr), "silu");
+  m.relu_dropout_backward(out.data(), y.in(), x.in(), A(1.25f), n);
+  host.relu_dropout_backward(out.host.data(), y.host_in(), x.host_in(), A(1.25f), n);
+  out.check_bits("relu_dropout_backward");
   twin<Backend, std::int32_t> ids(m, std::vector<std::int32_t>(n, 7));
   m.fill_ids(ids.data(), -1, n);
   host.fill_ids(ids.host.data(), -1, n);
@@ -319,6 +322,9 @@ void tables_agree(int sequences, int tokens, std::size_t width) {
       m.dropout(y.data(), x.in(), draw, b, t, width);
       host.dropout(y.host.data(), x.host_in(), draw, b, t, width);
       y.check_bits("dropout");
+      m.relu_dropout(y.data(), x.in(), draw, b, t, width);
+      host.relu_dropout(y.host.data(), x.host_in(), draw, b, t, width);
+      y.check_bits("relu_dropout");
     }
   std::vector<std::int32_t> lengths(b);
   for (std::size_t s = 0; s < b; ++s) lengths[s] = static_cast<std::int32_t>(1 + s % t);

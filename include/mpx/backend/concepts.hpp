@@ -165,9 +165,12 @@ concept transforms =
       m.template gated_backward<gelu>(out, in, in, n, n);
       m.rotary(turn, out);
       m.dropout(out, in, draw, n, n, n);
+      m.relu_dropout(out, in, draw, n, n, n);
+      m.relu_dropout_backward(out, in, in, factor, n);
     } ||
     unsatisfied<"a machine offers zero, copy, cast, widen, fill_ids, add, add_bias, scale, activation_forward<F>, "
-                "activation_backward<F>, gated_forward<F>, gated_backward<F>, rotary and dropout",
+                "activation_backward<F>, gated_forward<F>, gated_backward<F>, rotary, dropout, relu_dropout and "
+                "relu_dropout_backward",
                 M, T>();
 
 /// Memory that the host may not be able to read, and results that it waits for.

@@ -10,6 +10,7 @@
 #include <mpx/core/dtype.hpp>
 #include <mpx/cuda/block.hpp>
 #include <mpx/kernels/activation.hpp>
+#include <mpx/kernels/dropout.hpp>
 #include <mpx/kernels/elementwise.hpp>
 #include <mpx/kernels/embedding.hpp>
 #include <mpx/kernels/update.hpp>
@@ -126,6 +127,24 @@ struct activation_backward {
   template <class Block> MPX_HOST_DEVICE void operator()(Block const& block) const {
     auto const run = run_of(block.index(), n);
     kernels::activation_gradient<Function>(block_lanes(block), dx + run.begin, dy + run.begin, x + run.begin, run.count);
+  }
+};
+
+/// dx[i] = y[i] > 0 ? factor dy[i] : 0
+/// Shapes  dx, dy, y: [n]
+/// Launch  as cast
+template <class T>
+struct relu_dropout_backward {
+  T* dx;
+  T const* dy;
+  T const* y;
+  accumulator_t<T> factor;
+  std::size_t n;
+
+  [[nodiscard]] launch_size size() const { return per_run(n); }
+  template <class Block> MPX_HOST_DEVICE void operator()(Block const& block) const {
+    auto const run = run_of(block.index(), n);
+    kernels::relu_dropout_gradient(block_lanes(block), dx + run.begin, dy + run.begin, y + run.begin, factor, run.count);
   }
 };
 

@@ -256,10 +256,10 @@ struct rotary {
   }
 };
 
-/// y[s,t] = dropout(x[s,t]); y may be x
+/// y[s,t] = dropout(f(x[s,t])); y may be x
 /// Shapes  y, x: [sequences, tokens, width]
 /// Launch  one block for each token of each sequence
-template <class T>
+template <class T, class Formula = kernels::unchanged>
 struct dropout {
   T* y;
   T const* x;
@@ -269,7 +269,7 @@ struct dropout {
   [[nodiscard]] launch_size size() const { return per_row(sequences * tokens, width); }
   template <class Block> MPX_HOST_DEVICE void operator()(Block const& block) const {
     std::size_t const r = block.index();
-    kernels::dropout_row(block_lanes(block), y + r * width, x + r * width, draw,
+    kernels::dropout_row<Formula>(block_lanes(block), y + r * width, x + r * width, draw,
                          static_cast<std::uint32_t>(r / tokens), static_cast<std::uint32_t>(r % tokens), width);
   }
 };

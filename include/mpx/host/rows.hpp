@@ -234,18 +234,20 @@ struct row_operations {
   /// Forward and backward alike; y may be x. A rate of 0 copies.
   /// Shapes  y, x: [sequences, tokens, width]
   template <class T>
-  [[gnu::flatten]] MPX_KERNEL static void dropout(T* y, T const* x, dropout_draw draw, std::size_t sequences,
-                                                  std::size_t tokens, std::size_t width) {
-    if (draw.rate == 0.0f) {
-      if (y != x) copy(y, x, sequences * tokens * width * sizeof(T));
-      return;
-    }
-    for (std::size_t s = 0; s < sequences; ++s)
-      for (std::size_t t = 0; t < tokens; ++t) {
-        std::size_t const at = (s * tokens + t) * width;
-        kernels::dropout_row(lanes{}, y + at, x + at, draw, static_cast<std::uint32_t>(s),
-                             static_cast<std::uint32_t>(t), width);
-      }
+  static void dropout(T* y, T const* x, dropout_draw draw, std::size_t sequences, std::size_t tokens, std::size_t width) {
+    if (draw.rate != 0.0f) drop<kernels::unchanged>(y, x, draw, sequences, tokens, width);
+    else if (y != x) copy(y, x, sequences * tokens * width * sizeof(T));
+  }
+  /// The dropout of a relu, in one pass; y may be x.
+  template <class T>
+  static void relu_dropout(T* y, T const* x, dropout_draw draw, std::size_t sequences, std::size_t tokens, std::size_t width) {
+    if (draw.rate != 0.0f) drop<kernels::activation_formula<relu>>(y, x, draw, sequences, tokens, width);
+    else activation_forward<relu>(y, x, sequences * tokens * width);
+  }
+  /// dx[i] = y[i] > 0 ? factor dy[i] : 0
+  template <class T>
+  [[gnu::flatten]] MPX_KERNEL static void relu_dropout_backward(T* dx, T const* dy, T const* y, A<T> factor, std::size_t n) {
+    kernels::relu_dropout_gradient(lanes{}, dx, dy, y, factor, n);
   }
 
   /// *loss = sum over rows with target >= 0; with_gradient overwrites the logits with gradient_scale * (p - q).
@@ -306,6 +308,18 @@ struct row_operations {
                                                  Sum const* gradient, std::array<Sum*, States> state, std::size_t n,
                                                  std::type_identity_t<Sum> factor, Bound bound) {
     kernels::update<Optimizer>(lanes{}, constants, master, weights, gradient, state, n, factor, bound);
+  }
+
+ private:
+  template <class Formula, class T>
+  [[gnu::flatten]] MPX_KERNEL static void drop(T* y, T const* x, dropout_draw const& draw, std::size_t sequences,
+                                               std::size_t tokens, std::size_t width) {
+    for (std::size_t s = 0; s < sequences; ++s)
+      for (std::size_t t = 0; t < tokens; ++t) {
+        std::size_t const at = (s * tokens + t) * width;
+        kernels::dropout_row<Formula>(lanes{}, y + at, x + at, draw, static_cast<std::uint32_t>(s),
+                                      static_cast<std::uint32_t>(t), width);
+      }
   }
 };
 

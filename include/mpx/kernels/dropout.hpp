@@ -14,10 +14,19 @@
 
 namespace mpx::kernels {
 
-/// y[c] = kept(c) ? x[c] / (1 - rate) : 0. Forward and backward alike: dx is the dropout of dy.
+/// What is dropped as it is.
+struct unchanged {
+  template <class A>
+  static MPX_HOST_DEVICE MPX_INLINE A value(A x) {
+    return x;
+  }
+};
+
+/// y[c] = kept(c) ? f(x[c]) / (1 - rate) : 0, with a formula f. As it is, forward and backward are alike: dx is the dropout
+/// of dy.
 /// Bits belong to (step, sequence, token, channel), whatever the microbatch's size, padding or device.
 /// Shapes  x, y: [width]; y may be x
-template <lanes L, class T>
+template <class Formula = unchanged, lanes L, class T>
 MPX_HOST_DEVICE MPX_INLINE void dropout_row(L const& along, T* y, T const* x, dropout_draw const& draw,
                                             std::uint32_t sequence, std::uint32_t token_in_slice, std::size_t width) {
   using A = accumulator_t<T>;
@@ -26,7 +35,7 @@ MPX_HOST_DEVICE MPX_INLINE void dropout_row(L const& along, T* y, T const* x, dr
   std::uint64_t const key = draw.key;
   std::uint32_t const step = draw.step;
   std::uint32_t const row = draw.first_sequence + sequence, token = draw.first_token + token_in_slice;
-  auto const kept = [=](A value, std::uint32_t bits) { return bits >= dropped ? value * factor : A(0); };
+  auto const kept = [=](A value, std::uint32_t bits) { return bits >= dropped ? Formula::value(value) * factor : A(0); };
   auto const lower = [=](A value, std::uint32_t word) { return T(kept(value, word & 0xffffu)); };
   auto const upper = [=](A value, std::uint32_t word) { return T(kept(value, word >> 16)); };
   // One draw serves eight channels. `count` of them, from the `from`-th on, where it does not serve all:
@@ -61,6 +70,15 @@ MPX_HOST_DEVICE MPX_INLINE void dropout_row(L const& along, T* y, T const* x, dr
     to[c + 7] = upper(x7, words.d);
   });
   part_of_draw(to + 8 * whole, from + 8 * whole, first + static_cast<std::uint32_t>(whole), 0, width - lead - 8 * whole);
+}
+
+/// dx[i] = y[i] > 0 ? factor dy[i] : 0, y being the dropout of a relu: what is above zero has passed both.
+/// Shapes  dx, dy, y: [n]; dx may be dy
+template <lanes L, class T>
+MPX_HOST_DEVICE MPX_INLINE void relu_dropout_gradient(L const& along, T* dx, T const* dy, T const* y, accumulator_t<T> factor,
+                                                      std::size_t n) {
+  using A = accumulator_t<T>;
+  along.each(n, [=](std::size_t i) { dx[i] = T(A(y[i]) > A(0) ? A(dy[i]) * factor : A(0)); });
 }
 
 }  // namespace mpx::kernels

@@ -49,8 +49,9 @@ template <class C> float dropout_rate(C const& c) {
   return c.step.mode == run_mode::training ? c.step.dropout : 0.0f;
 }
 
-/// The mask of an element depends on where it stands in the whole tensor: a slice knows its first row and channel.
-template <class C, class T, view X> auto dropped(C const& c, T* y, X x, axis on, std::size_t columns, spread over) {
+/// Calls drop(first element, draw, run) for each run of rows. The mask of an element depends on where it stands in the whole
+/// tensor: a slice knows its first row and channel.
+template <class C, class F> void each_draw(C const& c, axis on, std::size_t columns, spread over, F&& drop) {
   std::size_t const width = c.capacity.share(columns, over);
   dropout_draw draw{.key = mixed_key(c.step.seed, c.key),
                     .step = c.step.step,
@@ -59,7 +60,12 @@ template <class C, class T, view X> auto dropped(C const& c, T* y, X x, axis on,
   each_run(c.rows_of(on, over), static_cast<std::size_t>(c.size.tokens_on(on)), [&](run_of_rows const& run) {
     draw.first_sequence = c.first_sequence + static_cast<std::uint32_t>(run.sequence);
     draw.first_token = static_cast<std::uint32_t>(run.token);
-    std::size_t const at = run.before * width;
+    drop(run.before * width, draw, run, width);
+  });
+}
+
+template <class C, class T, view X> auto dropped(C const& c, T* y, X x, axis on, std::size_t columns, spread over) {
+  each_draw(c, on, columns, over, [&](std::size_t at, dropout_draw const& draw, run_of_rows const& run, std::size_t width) {
     c.machine.template dropout<T>(y + at, x.data + at, draw, run.sequences, run.tokens, width);
   });
   return scaled_of(c, y, x);
@@ -83,9 +89,12 @@ template <std::size_t W, axis Axis, spread Over> struct execution<relu_dropout<W
   using layer = relu_dropout<W, Axis, Over>;
 
   template <class C> static auto forward(operands<layer, C> const& o, input_view<layer, C> x, typename C::compute* y) {
+    using T = typename C::compute;
     C const& c = o.context;
-    c.machine.template activation_forward<relu>(y, x.data, detail::stream_elements<typename layer::takes>(c));
-    return detail::dropped(c, y, function_of(c, y, x), Axis, W, Over);
+    detail::each_draw(c, Axis, W, Over, [&](std::size_t at, dropout_draw const& draw, run_of_rows const& run, std::size_t width) {
+      c.machine.template relu_dropout<T>(y + at, x.data + at, draw, run.sequences, run.tokens, width);
+    });
+    return function_of(c, y, x);
   }
   template <class C>
   static auto backward(operands<layer, C> const& o, output_gradient_view<layer, C> dy, typename C::compute* dx) {
@@ -93,10 +102,9 @@ template <std::size_t W, axis Axis, spread Over> struct execution<relu_dropout<W
     using A = typename C::accumulate;
     C const& c = o.context;
     auto const y = o.output();
-    std::size_t const n = detail::stream_elements<typename layer::takes>(c);
-    c.machine.template activation_backward<relu>(dx, dy.data, y.data, n);
-    if (dropout_draw const draw{.rate = detail::dropout_rate(c)}; draw.rate > 0.0f)
-      c.machine.template scale<T>(dx, dx, draw.factor<A>(), n);
+    dropout_draw const draw{.rate = detail::dropout_rate(c)};
+    c.machine.template relu_dropout_backward<T>(dx, dy.data, y.data, draw.factor<A>(),
+                                                detail::stream_elements<typename layer::takes>(c));
     return product_of(c, dx, y, dy);
   }
 };
