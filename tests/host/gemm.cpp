@@ -48,7 +48,26 @@ std::vector<double> expected(gemm_shape const& s, std::vector<T> const& a, std::
   return out;
 }
 
-/// All sums of `values` are exact in f32, so the result is the definition, rounded once.
+/// All sums of `values` are exact in f32, so the result is the definition, rounded once. Counts the elements that are not,
+/// in one of 12 forms: transposed or not, accumulated, with a bias.
+template <class T, class U>
+unsigned count_wrong(mpx::on_host::gemm& multiply, std::size_t m, std::size_t n, std::size_t k, int form) {
+  gemm_shape const s{m, n, k, form % 2 == 1, form / 2 % 2 == 1, form / 4 == 1};
+  bool const has_bias = form / 4 == 2;
+  auto const a = values<T>(m * k, 1), b = values<T>(k * n, 2), bias = values<T>(n, 3);
+  auto c = values<U>(m * n, 4);
+  auto const want = expected(s, a, b, c, has_bias ? bias.data() : nullptr);
+  multiply(s, a.data(), b.data(), c.data(), has_bias ? bias.data() : nullptr);
+  unsigned wrong = 0;
+  for (std::size_t i = 0; i < c.size(); ++i) {
+    if constexpr (std::is_same_v<U, double>)
+      wrong += c[i] != want[i];
+    else
+      wrong += static_cast<float>(c[i]) != static_cast<float>(U(static_cast<float>(want[i])));
+  }
+  return wrong;
+}
+
 template <class T, class U>
 void check_all_shapes() {
   mpx::on_host::gemm multiply;
@@ -56,22 +75,20 @@ void check_all_shapes() {
   unsigned wrong = 0, pick = 0;
   for (std::size_t const m : sizes)
     for (std::size_t const n : sizes)
-      for (int form = 0; form < 12; ++form) {
-        std::size_t const k = sizes[pick++ % 5];
-        gemm_shape const s{m, n, k, form % 2 == 1, form / 2 % 2 == 1, form / 4 == 1};
-        bool const has_bias = form / 4 == 2;
-        auto const a = values<T>(m * k, 1), b = values<T>(k * n, 2), bias = values<T>(n, 3);
-        auto c = values<U>(m * n, 4);
-        auto const want = expected(s, a, b, c, has_bias ? bias.data() : nullptr);
-        multiply(s, a.data(), b.data(), c.data(), has_bias ? bias.data() : nullptr);
-        for (std::size_t i = 0; i < c.size(); ++i) {
-          if constexpr (std::is_same_v<U, double>)
-            wrong += c[i] != want[i];
-          else
-            wrong += static_cast<float>(c[i]) != static_cast<float>(U(static_cast<float>(want[i])));
-        }
-      }
+      for (int form = 0; form < 12; ++form) wrong += count_wrong<T, U>(multiply, m, n, sizes[pick++ % 5], form);
   CHECK(wrong == 0);
+}
+
+/// Each dimension, and two of them, longer than what oneDNN is given at once.
+template <class T, class U>
+void check_large_shapes() {
+  mpx::on_host::gemm multiply;
+  std::size_t const sizes[][3] = {{2049, 5, 3}, {3, 4500, 7}, {5, 3, 5000}, {2049, 1, 2050}, {1, 2050, 2049}};
+  for (auto const& [m, n, k] : sizes)
+    for (int form = 0; form < 12; form += m * k + k * n > 1'000'000 ? 5 : 1) {
+      CAPTURE(m, n, k, form);
+      CHECK(count_wrong<T, U>(multiply, m, n, k, form) == 0);
+    }
 }
 
 }  // namespace
@@ -90,6 +107,13 @@ TEST_CASE("gemm of bf16 sums in f32 and rounds once", "[host][gemm]") {
 TEST_CASE("gemm of f16 sums in f32 and rounds once", "[host][gemm]") {
   check_all_shapes<f16, f16>();
   check_all_shapes<f16, float>();
+}
+
+TEST_CASE("gemm of large matrices, which is done in parts, gives the definition, rounded once", "[host][gemm]") {
+  check_large_shapes<float, float>();
+  check_large_shapes<bf16, bf16>();
+  check_large_shapes<bf16, float>();
+  check_large_shapes<f16, f16>();
 }
 
 TEST_CASE("a bias is added in f32, before the result is rounded to bf16", "[host][gemm]") {

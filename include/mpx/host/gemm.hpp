@@ -57,14 +57,14 @@ class dnnl_object {
   Handle handle_ = nullptr;
 };
 
-/// [rows, columns] with any strides. Version 2 of oneDNN has a struct for it, version 3 an object.
+/// [rows, columns], a part of a matrix whose rows, or columns when transposed, lie `line` elements apart. Version 2 of oneDNN
+/// has a struct for it, version 3 an object.
 class dnnl_layout {
  public:
-  dnnl_layout(std::size_t rows, std::size_t columns, bool transposed, dnnl_data_type_t type) {
-    auto const r = static_cast<dnnl_dim_t>(rows);
-    auto const c = static_cast<dnnl_dim_t>(columns);
-    dnnl_dims_t const extents = {r, c};
-    dnnl_dims_t const strides = {transposed ? 1 : c, transposed ? r : 1};
+  dnnl_layout(std::size_t rows, std::size_t columns, std::size_t line, bool transposed, dnnl_data_type_t type) {
+    auto const l = static_cast<dnnl_dim_t>(line);
+    dnnl_dims_t const extents = {static_cast<dnnl_dim_t>(rows), static_cast<dnnl_dim_t>(columns)};
+    dnnl_dims_t const strides = {transposed ? 1 : l, transposed ? l : 1};
 #if DNNL_VERSION_MAJOR >= 3
     check(dnnl_memory_desc_create_with_strides(object_.put(), 2, extents, type, strides), "describe a matrix");
 #else
@@ -113,8 +113,8 @@ MPX_KERNEL void convert(To* to, From const* from, std::size_t n) {
   for (std::size_t i = 0; i < n; ++i) to[i] = To(static_cast<float>(from[i]));
 }
 
-/// Multiplies matrices; keeps one oneDNN primitive per shape, made at its first use. Later uses allocate nothing here;
-/// oneDNN itself makes 6 or 7 small allocations in each call.
+/// Multiplies matrices, large ones in parts; keeps one oneDNN primitive per shape, made at its first use. Later uses allocate
+/// nothing here; oneDNN itself makes 6 or 7 small allocations in each call.
 /// Types   f32 to f32, bf16 to bf16 or f32; f16 is widened to f32 first, and so is bf16 where the machine lacks it;
 ///         f64 in plain loops, for gradient checks
 /// Errors  throws mpx::error when oneDNN fails
@@ -140,11 +140,9 @@ class gemm {
     } else if constexpr (std::is_same_v<T, double>) {
       plain(s, a, b, c, bias);
     } else if constexpr (std::is_same_v<T, float>) {
-      run(*found(s, bias != nullptr, dnnl_f32, dnnl_f32), a, b, c, bias);
+      in_parts(s, a, b, c, bias);
     } else if constexpr (std::is_same_v<T, bf16>) {
-      entry* const known = found(s, bias != nullptr, dnnl_bf16, std::is_same_v<U, T> ? dnnl_bf16 : dnnl_f32);
-      if (known->primitive.get() != nullptr) return run(*known, a, b, c, bias);
-      widened(s, a, b, c, bias);
+      if (!in_parts(s, a, b, c, bias)) widened(s, a, b, c, bias);
     } else {
       widened(s, a, b, c, bias);
     }
@@ -158,8 +156,21 @@ class gemm {
   [[nodiscard]] std::size_t shapes() const noexcept { return used_; }
 
  private:
+  /// Of rows, columns, and terms of a sum: oneDNN is slower with more (docs/performance.md).
+  static constexpr std::size_t most = 2048;
+
+  template <class T>
+  static constexpr dnnl_data_type_t type = std::is_same_v<T, float> ? dnnl_f32 : dnnl_bf16;
+
+  /// The length of the parts of a dimension: equal, but for the last one.
+  static std::size_t part_of(std::size_t size) {
+    std::size_t const parts = (size + most - 1) / most;
+    return parts <= 1 ? size : ((size + parts - 1) / parts + 63) / 64 * 64;
+  }
+
   struct key {
     gemm_shape shape;
+    std::size_t a_line = 0, b_line = 0, c_line = 0;  ///< elements between neighbouring rows, or columns when transposed
     bool bias = false;
     dnnl_data_type_t in = dnnl_data_type_undef;  ///< undef: no entry here
     dnnl_data_type_t out = dnnl_data_type_undef;
@@ -171,7 +182,8 @@ class gemm {
       std::uint64_t const bits = static_cast<std::uint64_t>(in) << 12 | static_cast<std::uint64_t>(out) << 4 |
                                  std::uint64_t{shape.transpose_a} << 3 | std::uint64_t{shape.transpose_b} << 2 |
                                  std::uint64_t{shape.accumulate} << 1 | std::uint64_t{bias};
-      for (std::uint64_t const word : {std::uint64_t{shape.m}, std::uint64_t{shape.n}, std::uint64_t{shape.k}, bits}) {
+      for (std::uint64_t const word : {std::uint64_t{shape.m}, std::uint64_t{shape.n}, std::uint64_t{shape.k}, std::uint64_t{a_line},
+                                       std::uint64_t{b_line}, std::uint64_t{c_line}, bits}) {
         h = (h ^ word) * 0x9e3779b97f4a7c15ull;
         h ^= h >> 32;
       }
@@ -188,8 +200,7 @@ class gemm {
   };
 
   /// The entry of this shape, made now if it is the first time. The table is open-addressed and at most half full.
-  entry* found(gemm_shape const& s, bool bias, dnnl_data_type_t in, dnnl_data_type_t out) {
-    key const wanted{s, bias, in, out};
+  entry* found(key const& wanted) {
     entry* at = slot(wanted);
     if (at->of.in != dnnl_data_type_undef) return at;
     if (2 * (used_ + 1) > table_.size()) {
@@ -214,10 +225,10 @@ class gemm {
   entry made(key const& of) {
     detail::one_thread const alone;
     gemm_shape const& s = of.shape;
-    detail::dnnl_layout const a(s.m, s.k, s.transpose_a, of.in);
-    detail::dnnl_layout const b(s.k, s.n, s.transpose_b, of.in);
-    detail::dnnl_layout const c(s.m, s.n, false, of.out);
-    detail::dnnl_layout const bias(1, s.n, false, of.in);
+    detail::dnnl_layout const a(s.m, s.k, of.a_line, s.transpose_a, of.in);
+    detail::dnnl_layout const b(s.k, s.n, of.b_line, s.transpose_b, of.in);
+    detail::dnnl_layout const c(s.m, s.n, of.c_line, false, of.out);
+    detail::dnnl_layout const bias(1, s.n, s.n, false, of.in);
 
     detail::dnnl_object<dnnl_primitive_attr_t, dnnl_primitive_attr_destroy> attributes;
     detail::check(dnnl_primitive_attr_create(attributes.put()), "create attributes");
@@ -264,6 +275,43 @@ class gemm {
     return result;
   }
 
+  /// Sums of several parts are added up in f32, and rounded once. False where oneDNN lacks the type: nothing has happened.
+  template <class T, class U>
+  bool in_parts(gemm_shape const& s, T const* a, T const* b, U* c, T const* bias) {
+    if constexpr (!std::is_same_v<U, float>) {
+      if (s.k > most) {
+        auto* const sum = wide_floats(s.m * s.n);
+        if (s.accumulate) convert(sum, c, s.m * s.n);
+        if (!in_parts(s, a, b, sum, bias)) return false;
+        convert(c, sum, s.m * s.n);
+        return true;
+      }
+    }
+    std::size_t const rows = part_of(s.m), columns = part_of(s.n), depth = part_of(s.k);
+    std::size_t const a_line = s.transpose_a ? s.m : s.k, b_line = s.transpose_b ? s.k : s.n;
+    for (std::size_t m = 0; m < s.m; m += rows)
+      for (std::size_t n = 0; n < s.n; n += columns)
+        for (std::size_t k = 0; k < s.k; k += depth) {
+          gemm_shape part = s;
+          part.m = std::min(rows, s.m - m);
+          part.n = std::min(columns, s.n - n);
+          part.k = std::min(depth, s.k - k);
+          part.accumulate = s.accumulate || k > 0;
+          T const* const first_bias = bias != nullptr && k == 0 ? bias + n : nullptr;
+          entry const& known = *found({part, a_line, b_line, s.n, first_bias != nullptr, type<T>, type<U>});
+          if (known.primitive.get() == nullptr) return false;
+          run(known, a + (s.transpose_a ? k * a_line + m : m * a_line + k), b + (s.transpose_b ? n * b_line + k : k * b_line + n),
+              c + m * s.n + n, first_bias);
+        }
+    return true;
+  }
+
+  /// Memory for so many f32 numbers, until the next call.
+  float* wide_floats(std::size_t n) {
+    if (n * sizeof(float) > wide_.size()) wide_ = memory(n * sizeof(float));
+    return reinterpret_cast<float*>(wide_.data());
+  }
+
   void run(entry const& known, void const* a, void const* b, void* c, void const* bias) {
     detail::one_thread const alone;
     auto const set = [](memory_object const& object, void const* data) {
@@ -289,9 +337,7 @@ class gemm {
     constexpr bool narrow = !std::is_same_v<U, float>;
     auto const floats = [](std::size_t n) { return aligned(n * sizeof(float)) / sizeof(float); };
     std::size_t const of_a = floats(s.m * s.k), of_b = floats(s.k * s.n), of_c = narrow ? floats(s.m * s.n) : 0;
-    std::size_t const needed = (of_a + of_b + of_c + floats(s.n)) * sizeof(float);
-    if (needed > wide_.size()) wide_ = memory(needed);
-    auto* const wide_a = reinterpret_cast<float*>(wide_.data());
+    float* const wide_a = wide_floats(of_a + of_b + of_c + floats(s.n));
     float* const wide_b = wide_a + of_a;
     float* const wide_c = wide_b + of_b;
     float* const wide_bias = wide_c + of_c;
@@ -299,13 +345,13 @@ class gemm {
     convert(wide_a, a, s.m * s.k);
     convert(wide_b, b, s.k * s.n);
     if (bias != nullptr) convert(wide_bias, bias, s.n);
-    entry const& known = *found(s, bias != nullptr, dnnl_f32, dnnl_f32);
+    float const* const bias_or_none = bias != nullptr ? wide_bias : nullptr;
     if constexpr (narrow) {
       if (s.accumulate) convert(wide_c, c, s.m * s.n);
-      run(known, wide_a, wide_b, wide_c, bias != nullptr ? wide_bias : nullptr);
+      in_parts<float>(s, wide_a, wide_b, wide_c, bias_or_none);
       convert(c, wide_c, s.m * s.n);
     } else {
-      run(known, wide_a, wide_b, c, bias != nullptr ? wide_bias : nullptr);
+      in_parts<float>(s, wide_a, wide_b, c, bias_or_none);
     }
   }
 
@@ -331,7 +377,7 @@ class gemm {
   std::vector<entry> table_;
   std::size_t used_ = 0;
   memory scratch_;  ///< of oneDNN, as large as the hungriest shape asks for
-  memory wide_;     ///< operands in f32
+  memory wide_;     ///< operands in f32, or sums that are rounded later
 };
 
 }  // namespace mpx::on_host
