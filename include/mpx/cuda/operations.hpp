@@ -146,8 +146,7 @@ class operations : public Device {
   }
   template <class T>
   void relu_dropout(T* y, T const* x, dropout_draw draw, std::size_t sequences, std::size_t tokens, std::size_t width) {
-    if (draw.rate != 0.0f)
-      this->run(on_cuda::dropout<T, kernels::activation_formula<relu>>{y, x, draw, sequences, tokens, width});
+    if (draw.rate != 0.0f) this->run(on_cuda::relu_dropout<T>{y, x, draw, sequences, tokens, width});
     else activation_forward<relu>(y, x, sequences * tokens * width);
   }
   template <class T> void relu_dropout_backward(T* dx, T const* dy, T const* y, A<T> factor, std::size_t n) {

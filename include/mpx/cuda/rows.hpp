@@ -274,6 +274,9 @@ struct dropout {
   }
 };
 
+template <class T>
+using relu_dropout = dropout<T, kernels::activation_formula<relu>>;
+
 /// y[r] = table[ids[r] - mine.first] * factor; 0 for ids of other slices
 /// Shapes  y: [rows, width], table: [mine.count, width], ids: [rows]
 /// Launch  one block for each row
