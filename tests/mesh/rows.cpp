@@ -77,9 +77,9 @@ TEST_CASE("arenas, sums, gathers and messages of divided rows are those of the p
 TEST_CASE("llama and t5 with slices of the rows compute what one device computes", "[mesh][sequence_parallel]") {
   using grouped = mpx::llama<mpx::vocabulary<64>, mpx::width<32>, mpx::heads<8>, mpx::key_value_heads<4>, mpx::feed_forward<64>,
                              mpx::layers<2>, mpx::context<16>>;
-  auto const llama = test::step_on<grouped, test::one_device, mpx::f32_only>();
+  auto const llama = test::reference<grouped, mpx::f32_only>();
   test::is_within_the_bound_of<grouped, mpx::f32_only, 1, 2, 2, rows>(llama);
-  auto const t5 = test::step_on<test::mesh_t5, test::one_device, mpx::f32_only>();
+  auto const t5 = test::reference<test::mesh_t5, mpx::f32_only>();
   test::is_within_the_bound_of<test::mesh_t5, mpx::f32_only, 1, 2, 2, rows>(t5);
   test::is_within_the_bound_of<test::mesh_t5, mpx::f32_only, 1, 1, 4, rows>(t5);
 }
