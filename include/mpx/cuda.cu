@@ -18,10 +18,9 @@ void const* const* row_launches() {
       cast<T>, widen<T>, add<T>, scale<T>, positions_forward<T>, add_rows<T>, repeat_row<T>, chunk_column_sums<T>,
       layer_norm_forward<T>, layer_norm_input_gradient<T>, layer_norm_parameter_gradients<T>, rms_norm_forward<T>,
       rms_norm_input_gradient<T>, rms_norm_parameter_gradients<T>, rotary<T>, dropout<T>, relu_dropout<T>,
-      relu_dropout_backward<T>, embedding_forward<T>,
-      embedding_backward<T>, sinusoidal_table<T>, cross_entropy<T>, row_maxima<T>, cross_entropy_sums<T>,
-      cross_entropy_slice<T>, last_rows<T>, attention_forward<T>, attention_delta<T>, attention_key_gradients<T>,
-      attention_query_gradients<T>, combine_parts<T>>();
+      relu_dropout_backward<T>, embedding_forward<T>, embedding_backward<T>, sinusoidal_table<T>, cross_entropy<T>,
+      row_maxima<T>, cross_entropy_sums<T>, cross_entropy_slice<T>, last_rows<T>, attention_forward<T>,
+      attention_delta<T>, attention_key_gradients<T>, attention_query_gradients<T>, combine_parts<T>>();
 }
 template void const* const* row_launches<float>();
 template void const* const* row_launches<bf16>();

@@ -60,7 +60,7 @@ constexpr auto& one_device = places<copies>;
 static_assert(one_device[2].shares_weights && one_device[4].weights_offset == one_device[1].parameter_offset);
 
 // A layer with other parameters beside the copy keeps it.
-using t5 = mpx::t5<mpx::vocabulary<96>, mpx::width<32>, mpx::heads<4>, mpx::feed_forward<64>, mpx::layers<2>>;
+using t5 = mpx::t5<mpx::vocabulary<96>, mpx::width<32>, mpx::heads<4>, mpx::feed_forward<64>>;
 
 }  // namespace
 

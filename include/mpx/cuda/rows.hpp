@@ -270,7 +270,7 @@ struct dropout {
   template <class Block> MPX_HOST_DEVICE void operator()(Block const& block) const {
     std::size_t const r = block.index();
     kernels::dropout_row<Formula>(block_lanes(block), y + r * width, x + r * width, draw,
-                         static_cast<std::uint32_t>(r / tokens), static_cast<std::uint32_t>(r % tokens), width);
+                                  static_cast<std::uint32_t>(r / tokens), static_cast<std::uint32_t>(r % tokens), width);
   }
 };
 

@@ -8,7 +8,6 @@
 #include <mpx/backend/operations.hpp>
 #include <mpx/config/config.hpp>
 #include <mpx/core/dtype.hpp>
-#include <mpx/core/random.hpp>
 #include <mpx/kernels/lanes.hpp>
 #include <mpx/kernels/philox.hpp>
 
