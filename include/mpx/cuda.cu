@@ -12,6 +12,14 @@
 
 namespace mpx::on_cuda {
 
+template <class T, unsigned... Width>
+void const* const* attention_launches() {
+  return compiled_launches<matrix_attention_forward<T, Width>..., matrix_attention_key_gradients<T, Width>...,
+                           matrix_attention_query_gradients<T, Width>...>();
+}
+template void const* const* attention_launches<bf16, 32, 64, 128>();
+template void const* const* attention_launches<f16, 32, 64, 128>();
+
 template <class T>
 void const* const* row_launches() {
   return compiled_launches<

@@ -32,6 +32,35 @@ TEMPLATE_TEST_CASE("attention's bodies give what the host gives in 16 bits", "[c
   laws::attention_agrees<emulated_backend, TestType>({1, 2, 10, 33, 8, false, false, 8, 20});
 }
 
+namespace {
+
+template <class T>
+void agree_on_matrix_units() {
+  auto const agree = [](laws::attention_case const& z) { laws::attention_agrees<emulated_backend, T>(z); };
+  // Tokens around a warp's rows and a block's; rows that can be copied 16 bytes at a time, and rows that cannot.
+  agree({1, 1, 15, 17, 32, false, false, 0, 0, 0, 8});
+  agree({1, 1, 64, 63, 64, true, false, 0, 0, 0, 8});
+  agree({1, 1, 66, 65, 64, true, false, 0, 0, 0, 0});
+  agree({1, 1, 20, 130, 40, false, true, 0, 0, 0, 16});
+  agree({2, 1, 65, 67, 6, true, true});
+  agree({1, 1, 33, 40, 128, true, false, 0, 0, 0, 8});
+  agree({1, 1, 9, 70, 66});
+  agree({1, 1, 5, 9, 130});  // a head too wide for them
+  agree({1, 4, 35, 40, 16, true, false, 0, 0, 2, 8});
+  agree({1, 2, 66, 66, 24, true, false, 8, 20, 0, 8});
+  agree({2, 1, 10, 70, 66, false, true, 8, 20});
+}
+
+}  // namespace
+
+TEST_CASE("attention's bodies on the matrix units give what the host gives in bf16", "[cuda][attention]") {
+  agree_on_matrix_units<mpx::bf16>();
+}
+
+TEST_CASE("attention's bodies on the matrix units give what the host gives in f16", "[cuda][attention]") {
+  agree_on_matrix_units<mpx::f16>();
+}
+
 TEST_CASE("attention's bodies share heads of keys and values among heads of queries", "[cuda][attention]") {
   auto const agree = [](laws::attention_case const& z) { laws::attention_agrees<emulated_backend, float>(z); };
   agree({2, 4, 35, 35, 8, true, false, 0, 0, 2});

@@ -1,15 +1,22 @@
 // Runs a body as the GPU would: each thread of a block is a thread of the processor, which meets the others at barriers.
 #pragma once
 
+#include <array>
 #include <cstddef>
+#include <cstdint>
+#include <cstdlib>
 #include <cstring>
+#include <deque>
 #include <memory>
 #include <thread>
+#include <utility>
 #include <vector>
 
 #include <pthread.h>
 
+#include <mpx/core/dtype.hpp>
 #include <mpx/cuda/block.hpp>
+#include <mpx/cuda/fragment.hpp>
 
 namespace test {
 
@@ -27,12 +34,13 @@ class meeting_point {
 /// What the threads of a block share.
 struct block_state {
   explicit block_state(mpx::on_cuda::launch_size const& size)
-      : shared((size.shared + 15) / 16 * 16), exchanged(size.threads), all(size.threads) {
+      : shared((size.shared + 15) / 16 * 16), exchanged(size.threads), operands(size.threads), all(size.threads) {
     for (unsigned w = 0; w < size.threads / mpx::on_cuda::warp_width; ++w)
       warps.push_back(std::make_unique<meeting_point>(mpx::on_cuda::warp_width));
   }
   std::vector<std::byte> shared;
   std::vector<float> exchanged;
+  std::vector<std::array<std::uint32_t, 6>> operands;  ///< of the warps' products
   meeting_point all;
   std::vector<std::unique_ptr<meeting_point>> warps;
 };
@@ -57,8 +65,72 @@ class emulated_block {
     return other;
   }
 
+  // --- the matrix units ----------------------------------------------------------------------------------------------
+  [[nodiscard]] mpx::on_cuda::fragment rows(std::uint16_t const* at, unsigned stride) const {
+    return loaded([=](unsigned r, unsigned c) { return at[r * stride + c]; }, false);
+  }
+  [[nodiscard]] mpx::on_cuda::fragment columns(std::uint16_t const* at, unsigned stride) const {
+    return loaded([=](unsigned r, unsigned c) { return at[r * stride + c]; }, true);
+  }
+  template <class T>
+  void multiply(mpx::on_cuda::partial_sums& sums, mpx::on_cuda::fragment const& a, std::uint32_t b0, std::uint32_t b1) const {
+    auto& warp = *state_.warps[thread_ / mpx::on_cuda::warp_width];
+    state_.operands[thread_] = {a.pair[0], a.pair[1], a.pair[2], a.pair[3], b0, b1};
+    warp.wait();
+    auto const* const of_warp = &state_.operands[thread_ / mpx::on_cuda::warp_width * mpx::on_cuda::warp_width];
+    for (unsigned i = 0; i < 4; ++i) {
+      unsigned const r = mpx::on_cuda::row_of_sum(thread_, i), c = mpx::on_cuda::column_of_sum(thread_, i);
+      for (unsigned k = 0; k < 16; ++k) {
+        unsigned const holder = k / 2 % 4, half = k % 2;  // of the element k of a row or column
+        float const left = number<T>(of_warp[r % 8 * 4 + holder][r / 8 + k / 8 * 2], half);
+        float const right = number<T>(of_warp[c * 4 + holder][4 + k / 8], half);
+        sums.at[i] += left * right;
+      }
+    }
+    warp.wait();
+  }
+  template <class T>
+  [[nodiscard]] std::uint32_t pack(float low, float high) const {
+    return T(low).bits | static_cast<std::uint32_t>(T(high).bits) << 16;
+  }
+  void copy_ahead(void* to, void const* from) const {
+    if (reinterpret_cast<std::uintptr_t>(to) % 16 != 0 || reinterpret_cast<std::uintptr_t>(from) % 16 != 0) std::abort();
+    copies_.back().push_back({to, from});
+  }
+  void end_copies() const { copies_.emplace_back(); }
+  /// Not before it is waited for is anything copied: who reads too early reads what was there.
+  template <int N>
+  void wait_for_copies() const {
+    while (copies_.size() > N + 1) {
+      for (auto const& [to, from] : copies_.front()) std::memcpy(to, from, 16);
+      copies_.pop_front();
+    }
+  }
+
  private:
+  template <class T>
+  static float number(std::uint32_t pair, unsigned half) {
+    T one;
+    one.bits = static_cast<std::uint16_t>(pair >> (16 * half));
+    return static_cast<float>(one);
+  }
+  /// Four 8 x 8 matrices of a 16 x 16, each as it is, or turned.
+  template <class At>
+  mpx::on_cuda::fragment loaded(At at, bool turned) const {
+    unsigned const g = thread_ / 4 % 8, t = thread_ % 4 * 2;
+    mpx::on_cuda::fragment f;
+    for (unsigned i = 0; i < 4; ++i) {
+      unsigned const r = i % 2 * 8, c = i / 2 * 8;
+      std::uint32_t const low = turned ? at(r + t, c + g) : at(r + g, c + t);
+      std::uint32_t const high = turned ? at(r + t + 1, c + g) : at(r + g, c + t + 1);
+      f.pair[i] = low | high << 16;
+    }
+    return f;
+  }
+
   block_state& state_;
+  using copies = std::vector<std::pair<void*, void const*>>;
+  mutable std::deque<copies> copies_ = std::deque<copies>(1);  ///< sets of them, the last one still open
   std::size_t index_, count_;
   unsigned thread_, threads_;
 };

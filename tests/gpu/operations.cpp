@@ -58,6 +58,12 @@ TEMPLATE_TEST_CASE("a GPU's attention gives what the host gives", "[gpu][operati
     agree({2, 2, tokens, tokens, 24, true, false, 32, 128});
   }
   agree({2, 4, 512, 512, 64, true});
+  for (std::size_t const gap : {0, 8})  // rows that can be copied 16 bytes at a time
+    for (std::size_t const head_width : {8, 32, 40, 64, 96, 128}) {
+      agree({2, 2, 65, 130, head_width, false, true, 0, 0, 0, gap});
+      agree({2, 2, 200, 200, head_width, true, false, 0, 0, 0, gap});
+      agree({2, 2, 70, 70, head_width, true, true, 8, 20, 1, gap});
+    }
   for (std::size_t const key_value_heads : {1, 2, 6}) {
     agree({2, 6, 33, 33, 24, true, false, 0, 0, key_value_heads});
     agree({2, 6, 40, 65, 130, false, true, 8, 20, key_value_heads});

@@ -34,6 +34,16 @@
 
 #define MPX_PRAGMA(text) _Pragma(#text)
 
+/// The next loop's bounds are known to the compiler, and arrays that it indexes belong in a GPU's registers; or it is
+/// better unrolled n times alone, for the registers that more would take.
+#if defined(__CUDACC__)
+#define MPX_UNROLL MPX_PRAGMA(unroll)
+#define MPX_UNROLL_BY(n) MPX_PRAGMA(unroll n)
+#else
+#define MPX_UNROLL
+#define MPX_UNROLL_BY(n)
+#endif
+
 /// Iterations of the next loop are independent; the compiler may vectorise it.
 #if defined(_OPENMP) || defined(MPX_OPENMP_SIMD)
 #define MPX_SIMD MPX_PRAGMA(omp simd)

@@ -95,8 +95,8 @@ struct attention_place {
 
   /// Tiles of `all` tokens: of the queries, for each of their heads, or of the keys, for each of theirs.
   MPX_HOST_DEVICE attention_place(attention_shape const& s, std::int32_t const* lengths, std::size_t block,
-                                  std::size_t all, bool of_keys = false)
-      : tokens(tile_tokens(s.head_width)), width(s.head_width) {
+                                  std::size_t all, std::size_t tokens_of_tile, bool of_keys = false)
+      : tokens(tokens_of_tile), width(s.head_width) {
     std::size_t const tiles = runs_of(all, tokens);
     std::size_t const heads = of_keys ? s.heads / s.group() : s.heads;
     sequence = block / tiles / heads;
@@ -144,19 +144,37 @@ class tile_memory {
 
 [[nodiscard]] constexpr unsigned attention_threads(std::size_t head_width) { return head_width <= 64 ? 256 : 128; }
 
-/// near[i] = the bias of a key that stands i - (tokens - 1) + first_key - first_query behind its query
-/// Shapes  near, bucket (or null): [2 tokens - 1]
+/// near[i] = factor * the bias of a key that stands i - (queries - 1) + first_key - first_query behind its query
+/// Shapes  near, bucket (or null): [queries + keys - 1]
 template <class Block, class T>
 MPX_HOST_DEVICE MPX_INLINE void load_bias(Block const& block, float* near, float* bucket, score_bias<T> const& bias,
-                                          attention_shape const& s, std::size_t head, std::size_t tokens,
-                                          std::size_t first_query, std::size_t first_key) {
+                                          attention_shape const& s, std::size_t head, std::size_t queries, std::size_t keys,
+                                          std::size_t first_query, std::size_t first_key, float factor = 1.0f) {
   if (bias.weight == nullptr) return;
-  for (std::size_t i = block.thread(); i < 2 * tokens - 1; i += block.threads()) {
+  for (std::size_t i = block.thread(); i < queries + keys - 1; i += block.threads()) {
     std::size_t const b = bias.buckets(static_cast<std::int64_t>(i + first_key) -
-                                       static_cast<std::int64_t>(tokens - 1 + first_query));
-    near[i] = static_cast<float>(bias.weight[b * s.heads + head]);
+                                       static_cast<std::int64_t>(queries - 1 + first_query));
+    near[i] = factor * static_cast<float>(bias.weight[b * s.heads + head]);
     if (bucket != nullptr) bucket[i] = static_cast<float>(b);
   }
+}
+
+/// share[u] += the sum of ds over distances of bucket u, distances in ascending order. What ds holds is seen by all threads.
+/// Shapes  share: [buckets], by_distance, bucket: [queries + keys - 1], ds: [queries, keys]
+template <class Block>
+MPX_HOST_DEVICE MPX_INLINE void add_by_bucket(Block const& block, float* share, float* by_distance, float const* bucket,
+                                              tile const& ds, std::size_t queries, std::size_t keys, std::size_t buckets) {
+  std::size_t const distances = queries + keys - 1;
+  for (std::size_t i = block.thread(); i < distances; i += block.threads()) {
+    float sum = 0.0f;  // of ds(r, r + i - (queries - 1))
+    for (std::size_t r = i < queries ? queries - 1 - i : 0; r < queries && r + i < distances; ++r)
+      sum += ds(r, r + i - (queries - 1));
+    by_distance[i] = sum;
+  }
+  block.wait();
+  for (std::size_t u = block.thread(); u < buckets; u += block.threads())
+    for (std::size_t i = 0; i < distances; ++i)
+      if (bucket[i] == static_cast<float>(u)) share[u] += by_distance[i];
 }
 
 }  // namespace detail
@@ -181,7 +199,7 @@ struct attention_forward {
   }
 
   template <class Block> MPX_HOST_DEVICE void operator()(Block const& block) const {
-    detail::attention_place const at(s, lengths, block.index(), s.query_tokens);
+    detail::attention_place const at(s, lengths, block.index(), s.query_tokens, detail::tile_tokens(s.head_width));
     std::size_t const n = at.tokens, width = at.width, stride = s.heads * width;
     std::size_t const first_row = at.sequence * s.query_tokens + at.first;
     T* const to = o + first_row * stride + at.head * width;
@@ -207,7 +225,7 @@ struct attention_forward {
       block.wait();
       detail::load_tile(block, key, k + from, s.key_stride, keys, n, width, 1.0f);
       detail::load_tile(block, value, v + from, s.key_stride, keys, n, width, 1.0f);
-      detail::load_bias(block, near, nullptr, bias, s, at.head, n, at.first, k0);
+      detail::load_bias(block, near, nullptr, bias, s, at.head, n, n, at.first, k0);
       block.wait();
       detail::multiply_tiles(block, query, key.transposed(), n, n, width, [&](std::size_t r, std::size_t c, float score) {
         if (bias.weight != nullptr) score += near[c + n - 1 - r];
@@ -335,7 +353,7 @@ struct attention_key_gradients {
 
   template <class Block> MPX_HOST_DEVICE void operator()(Block const& block) const {
     auto const& s = of.s;
-    detail::attention_place at(s, of.lengths, block.index(), s.key_tokens, true);
+    detail::attention_place at(s, of.lengths, block.index(), s.key_tokens, detail::tile_tokens(s.head_width), true);
     std::size_t const n = at.tokens, width = at.width, k0 = at.first;
     std::size_t const keys = k0 < at.allowed ? (at.allowed - k0 < n ? at.allowed - k0 : n) : 0;
     std::size_t const queries_end = keys > 0 ? s.query_tokens : 0;
@@ -354,7 +372,7 @@ struct attention_key_gradients {
         std::size_t const rows = s.query_tokens - q0 < n ? s.query_tokens - q0 : n;
         block.wait();
         detail::load_queries(block, of, at, query, d_out, lse, delta, q0, rows);
-        detail::load_bias(block, near, nullptr, of.bias, s, at.head, n, q0, k0);
+        detail::load_bias(block, near, nullptr, of.bias, s, at.head, n, n, q0, k0);
         block.wait();
         detail::score_gradients(block, of, p, ds, query, d_out, key, value, near, n, width, q0, k0, rows, keys, lse, delta);
         block.wait();
@@ -392,7 +410,7 @@ struct attention_query_gradients {
 
   template <class Block> MPX_HOST_DEVICE void operator()(Block const& block) const {
     auto const& s = of.s;
-    detail::attention_place const at(s, of.lengths, block.index(), s.query_tokens);
+    detail::attention_place const at(s, of.lengths, block.index(), s.query_tokens, detail::tile_tokens(s.head_width));
     std::size_t const n = at.tokens, width = at.width, limit = at.keys_of_queries(s.causal);
     std::size_t const buckets = bias_shares != nullptr ? of.bias.buckets.count() : 0;
 
@@ -411,7 +429,7 @@ struct attention_query_gradients {
       std::size_t const keys = limit - k0 < n ? limit - k0 : n;
       block.wait();
       detail::load_keys(block, of, at, key, value, k0, keys);
-      detail::load_bias(block, near, bucket, of.bias, s, at.head, n, at.first, k0);
+      detail::load_bias(block, near, bucket, of.bias, s, at.head, n, n, at.first, k0);
       block.wait();
       detail::score_gradients(block, of, p, ds, query, d_out, key, value, near, n, width, at.first, k0, at.rows, keys, lse,
                               delta);
@@ -419,15 +437,7 @@ struct attention_query_gradients {
       detail::multiply_tiles(block, ds, key, n, width, n,
                              [&](std::size_t r, std::size_t d, float more) { dquery(r, d) += more; });
       if (buckets == 0) continue;
-      for (std::size_t i = block.thread(); i < 2 * n - 1; i += block.threads()) {
-        float sum = 0.0f;  // of ds(r, r + i - (n - 1))
-        for (std::size_t r = i < n ? n - 1 - i : 0; r < n && r + i < 2 * n - 1; ++r) sum += ds(r, r + i - (n - 1));
-        by_distance[i] = sum;
-      }
-      block.wait();
-      for (std::size_t u = block.thread(); u < buckets; u += block.threads())
-        for (std::size_t i = 0; i < 2 * n - 1; ++i)
-          if (bucket[i] == static_cast<float>(u)) share[u] += by_distance[i];
+      detail::add_by_bucket(block, share, by_distance, bucket, ds, n, n, buckets);
     }
     block.wait();
     std::size_t const to = (at.sequence * s.query_tokens + at.first) * s.query_stride + at.head * width;

@@ -8,6 +8,15 @@
 ///   shared()             the block's memory, as large as size() asks for, aligned to 16 bytes
 ///   wait()               returns when every thread of the block has called it; what they wrote before is then seen
 ///   exchange(v, d)       the v of the thread of the same warp whose number differs by the bit d; all its threads call it
+/// Those that use the matrix units (fragment.hpp) call, with all threads of a warp and the same arguments but the fragments,
+///   rows(at, stride)     the 16 x 16 matrix of 16-bit numbers at `at` in shared memory, as a fragment
+///   columns(at, stride)  its transpose's 8 x 8 matrices, in the places of the matrix's own
+///   multiply<T>(sums, a, b0, b1)  adds a product of 16 rows, 8 columns and depth 16
+///   pack<T>(low, high)   two numbers rounded to T, in one register
+/// and may ask for memory before it is needed:
+///   copy_ahead(to, from) begins to copy 16 bytes from the GPU's memory to shared memory
+///   end_copies()         what the thread has begun to copy since the last call is one set of copies
+///   wait_for_copies<N>() all of the thread's sets but the N last have come; other threads see that behind a wait()
 #pragma once
 
 #include <cstddef>

@@ -3,11 +3,15 @@
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
+#include <type_traits>
 
 #include <cuda_runtime.h>
 
+#include <mpx/core/dtype.hpp>
 #include <mpx/cuda/block.hpp>
 #include <mpx/cuda/check.hpp>
+#include <mpx/cuda/fragment.hpp>
 #include <mpx/cuda/launch.hpp>
 
 namespace mpx::on_cuda {
@@ -25,10 +29,71 @@ struct gpu_block {
   [[nodiscard]] __device__ __forceinline__ float exchange(float value, unsigned distance) const {
     return __shfl_xor_sync(0xffffffffu, value, distance);
   }
+
+  // --- the matrix units ----------------------------------------------------------------------------------------------
+  [[nodiscard]] __device__ __forceinline__ fragment rows(std::uint16_t const* at, unsigned stride) const {
+    fragment f;
+    asm volatile("ldmatrix.sync.aligned.m8n8.x4.shared.b16 {%0, %1, %2, %3}, [%4];"
+                 : "=r"(f.pair[0]), "=r"(f.pair[1]), "=r"(f.pair[2]), "=r"(f.pair[3])
+                 : "r"(own_row(at, stride)));
+    return f;
+  }
+  [[nodiscard]] __device__ __forceinline__ fragment columns(std::uint16_t const* at, unsigned stride) const {
+    fragment f;
+    asm volatile("ldmatrix.sync.aligned.m8n8.x4.trans.shared.b16 {%0, %1, %2, %3}, [%4];"
+                 : "=r"(f.pair[0]), "=r"(f.pair[1]), "=r"(f.pair[2]), "=r"(f.pair[3])
+                 : "r"(own_row(at, stride)));
+    return f;
+  }
+  template <class T>
+  __device__ __forceinline__ void multiply(partial_sums& c, fragment const& a, std::uint32_t b0, std::uint32_t b1) const {
+    static_assert(std::is_same_v<T, bf16> || std::is_same_v<T, f16>);
+    if constexpr (std::is_same_v<T, bf16>)
+      asm("mma.sync.aligned.m16n8k16.row.col.f32.bf16.bf16.f32 {%0, %1, %2, %3}, {%4, %5, %6, %7}, {%8, %9}, {%0, %1, %2, %3};"
+          : "+f"(c.at[0]), "+f"(c.at[1]), "+f"(c.at[2]), "+f"(c.at[3])
+          : "r"(a.pair[0]), "r"(a.pair[1]), "r"(a.pair[2]), "r"(a.pair[3]), "r"(b0), "r"(b1));
+    else
+      asm("mma.sync.aligned.m16n8k16.row.col.f32.f16.f16.f32 {%0, %1, %2, %3}, {%4, %5, %6, %7}, {%8, %9}, {%0, %1, %2, %3};"
+          : "+f"(c.at[0]), "+f"(c.at[1]), "+f"(c.at[2]), "+f"(c.at[3])
+          : "r"(a.pair[0]), "r"(a.pair[1]), "r"(a.pair[2]), "r"(a.pair[3]), "r"(b0), "r"(b1));
+  }
+  template <class T>
+  [[nodiscard]] __device__ __forceinline__ std::uint32_t pack(float low, float high) const {
+    std::uint32_t both;
+    if constexpr (std::is_same_v<T, bf16>) asm("cvt.rn.bf16x2.f32 %0, %1, %2;" : "=r"(both) : "f"(high), "f"(low));
+    else asm("cvt.rn.f16x2.f32 %0, %1, %2;" : "=r"(both) : "f"(high), "f"(low));
+    return both;
+  }
+
+  __device__ __forceinline__ void copy_ahead(void* to, void const* from) const {
+    asm volatile("cp.async.cg.shared.global [%0], [%1], 16;" ::"r"(shared_address(to)), "l"(from) : "memory");
+  }
+  __device__ __forceinline__ void end_copies() const { asm volatile("cp.async.commit_group;" ::: "memory"); }
+  template <int N>
+  __device__ __forceinline__ void wait_for_copies() const {
+    asm volatile("cp.async.wait_group %0;" ::"n"(N) : "memory");
+  }
+
+ private:
+  [[nodiscard]] static __device__ __forceinline__ unsigned shared_address(void const* at) {
+    return static_cast<unsigned>(__cvta_generic_to_shared(at));
+  }
+  /// The row whose address this thread gives when a warp loads four 8 x 8 matrices.
+  [[nodiscard]] static __device__ __forceinline__ unsigned own_row(std::uint16_t const* at, unsigned stride) {
+    unsigned const lane = threadIdx.x % warp_width;
+    return shared_address(at + lane % 16 * stride + lane / 16 * 8);
+  }
 };
 
+/// Bodies that want more registers than 512 threads leave to each of them say of how many threads their blocks are at most.
 template <class Body>
-__global__ void __launch_bounds__(512) run_body(Body body) {
+inline constexpr unsigned most_threads = 512;
+template <class Body>
+  requires requires { Body::most_threads; }
+inline constexpr unsigned most_threads<Body> = Body::most_threads;
+
+template <class Body>
+__global__ void __launch_bounds__(most_threads<Body>) run_body(Body body) {
   extern __shared__ __align__(16) unsigned char memory[];
   body(gpu_block{reinterpret_cast<std::byte*>(memory)});
 }

@@ -16,6 +16,7 @@
 #include <mpx/cuda/attention.hpp>
 #include <mpx/cuda/block.hpp>
 #include <mpx/cuda/elements.hpp>
+#include <mpx/cuda/matrix_attention.hpp>
 #include <mpx/cuda/rows.hpp>
 
 namespace mpx::on_cuda {
@@ -38,6 +39,11 @@ class operations : public Device {
   void attention_forward(attention_shape const& s, T* o, A<T>* lse, T const* q, T const* k, T const* v,
                          std::int32_t const* lengths, score_bias<std::type_identity_t<T>> const& bias = {}) {
     check_head_width(s);
+    if constexpr (sizeof(T) == 2) {
+      if (s.head_width <= most_matrix_head_width) return with_padded_width(s.head_width, [&](auto width) {
+          this->run(matrix_attention_forward<T, width()>{s, o, lse, q, k, v, lengths, bias});
+        });
+    }
     this->run(on_cuda::attention_forward<T>{s, o, lse, q, k, v, lengths, bias});
   }
   /// The scratch that the host adds dq up in is not needed.
@@ -48,12 +54,13 @@ class operations : public Device {
     check_head_width(s);
     this->run(attention_delta<T>{delta, d_o, o, s.sequences * s.query_tokens * s.heads, s.head_width});
     attention_gradient_operands<T> const of{s, d_o, q, k, v, lse, delta, lengths, bias};
-    this->run(attention_key_gradients<T>{of, dk, dv});
-    std::size_t const tiles = attention_query_gradients<T>::tiles(s), buckets = bias.buckets.count();
-    bool const with_bias = bias.weight != nullptr && d_bias != nullptr;
-    float* const shares = with_bias ? this->scratch(s.sequences * s.heads * tiles * buckets) : nullptr;
-    this->run(attention_query_gradients<T>{of, dq, shares});
-    if (with_bias) this->run(attention_bias_gradient{d_bias, shares, s.sequences, s.heads, tiles, buckets});
+    if constexpr (sizeof(T) == 2) {
+      if (s.head_width <= most_matrix_head_width) return with_padded_width(s.head_width, [&](auto width) {
+          run_backward<matrix_attention_key_gradients<T, width()>, matrix_attention_query_gradients<T, width()>>(of, dq, dk, dv,
+                                                                                                                d_bias);
+        });
+    }
+    run_backward<attention_key_gradients<T>, attention_query_gradients<T>>(of, dq, dk, dv, d_bias);
   }
 
   // --- norms -----------------------------------------------------------------------------------------------------------
@@ -210,6 +217,23 @@ class operations : public Device {
   }
 
  private:
+  template <class KeyGradients, class QueryGradients, class T>
+  void run_backward(attention_gradient_operands<T> const& of, T* dq, T* dk, T* dv, A<T>* d_bias) {
+    this->run(KeyGradients{of, dk, dv});
+    auto const& s = of.s;
+    std::size_t const tiles = QueryGradients::tiles(s), buckets = of.bias.buckets.count();
+    bool const with_bias = of.bias.weight != nullptr && d_bias != nullptr;
+    float* const shares = with_bias ? this->scratch(s.sequences * s.heads * tiles * buckets) : nullptr;
+    this->run(QueryGradients{of, dq, shares});
+    if (with_bias) this->run(attention_bias_gradient{d_bias, shares, s.sequences, s.heads, tiles, buckets});
+  }
+  /// Bodies on the matrix units are compiled for these widths of a head; others are padded to the next.
+  template <class F>
+  static void with_padded_width(std::size_t head_width, F f) {
+    if (head_width <= 32) f(std::integral_constant<unsigned, 32>{});
+    else if (head_width <= 64) f(std::integral_constant<unsigned, 64>{});
+    else f(std::integral_constant<unsigned, most_matrix_head_width>{});
+  }
   static void check_head_width(attention_shape const& s) {
     if (s.head_width > most_head_width)
       throw error({.what = "head too wide", .where = "attention on a cuda device",
