@@ -1,5 +1,5 @@
 // A step of GPT-2 small, 124M parameters: 4 x 256 and 1 x 1024 tokens.
-#include "worker.hpp"
+#include "on_host.hpp"
 
 int main(int argc, char** argv) {
   using bench::gpt2_long;

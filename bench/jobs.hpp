@@ -34,6 +34,13 @@ inline mpx::batch random_batch(int sequences, int source_tokens, int target_toke
   return made;
 }
 
+/// Of a placement: those of a mesh, or one.
+template <class Placement>
+constexpr int data_ranks() {
+  if constexpr (requires { Placement::mesh_data; }) return Placement::mesh_data;
+  else return 1;
+}
+
 /// The tutorial's encoder-decoder, at its sizes. Its numbers are short: 8 tokens each way.
 struct tutorial {
   static constexpr char const* name = "tutorial_job";
@@ -42,10 +49,10 @@ struct tutorial {
   using model = mpx::seq2seq<mpx::source_vocabulary<vocabulary>, mpx::target_vocabulary<vocabulary>, mpx::width<128>,
                              mpx::heads<4>, mpx::feed_forward<2048>, mpx::encoder_layers<2>, mpx::decoder_layers<2>,
                              mpx::context<16>, mpx::post_norm>;
-  template <class Mesh, class Precision, int Microbatches>
-  using recipe = mpx::recipe<Mesh, mpx::one_f_one_b<mpx::microbatches<Microbatches>>, Precision, mpx::adam,
+  template <class Placement, class Precision, int Microbatches>
+  using recipe = mpx::recipe<Placement, mpx::one_f_one_b<mpx::microbatches<Microbatches>>, Precision, mpx::adam,
                              mpx::clip_by_global_norm, mpx::noam, mpx::shard_optimizer,
-                             mpx::microbatch_capacity<mpx::sequences<sequences / (Microbatches * Mesh::mesh_data)>,
+                             mpx::microbatch_capacity<mpx::sequences<sequences / (Microbatches * data_ranks<Placement>())>,
                                                       mpx::source_tokens<tokens>, mpx::target_tokens<tokens>>>;
   static mpx::batch batch() { return random_batch(sequences, tokens, tokens, vocabulary, 1); }
 };
@@ -57,10 +64,10 @@ struct language_model {
   static constexpr float dropout = 0.0f;
   using model = mpx::gpt2<mpx::vocabulary<Vocabulary>, mpx::width<Width>, mpx::heads<Heads>, mpx::layers<Layers>,
                           mpx::context<Tokens>>;
-  template <class Mesh, class Precision, int Microbatches>
-  using recipe = mpx::recipe<Mesh, mpx::one_f_one_b<mpx::microbatches<Microbatches>>, Precision, mpx::adamw,
+  template <class Placement, class Precision, int Microbatches>
+  using recipe = mpx::recipe<Placement, mpx::one_f_one_b<mpx::microbatches<Microbatches>>, Precision, mpx::adamw,
                              mpx::clip_by_global_norm, mpx::constant_rate, mpx::shard_optimizer,
-                             mpx::microbatch_capacity<mpx::sequences<Sequences / (Microbatches * Mesh::mesh_data)>,
+                             mpx::microbatch_capacity<mpx::sequences<Sequences / (Microbatches * data_ranks<Placement>())>,
                                                       mpx::tokens<Tokens>>>;
   static mpx::batch batch() { return random_batch(Sequences, 0, Tokens, Vocabulary, 1); }
 };
@@ -69,6 +76,13 @@ struct gpt_small : language_model<256, 384, 6, 6, 8, 256> {
 };
 struct gpt2_short : language_model<50257, 768, 12, 12, 4, 256> {
   static constexpr char const* name = "gpt2_step_4x256";
+};
+struct gpt2_large_batch : language_model<50257, 768, 12, 12, 16, 1024> {
+  static constexpr char const* name = "gpt2_step_16x1024";
+};
+/// 1.56 billion parameters.
+struct gpt2_xl : language_model<50257, 1600, 25, 48, 4, 1024> {
+  static constexpr char const* name = "gpt2_xl_step_4x1024";
 };
 struct gpt2_long : language_model<50257, 768, 12, 12, 1, 1024> {
   static constexpr char const* name = "gpt2_step_1x1024";

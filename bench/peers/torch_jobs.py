@@ -1,7 +1,7 @@
-"""The same jobs in PyTorch: python torch_jobs.py --serve JOB/PRECISION/THREADS [--compile].
+"""The same jobs in PyTorch: python torch_jobs.py --serve JOB/PRECISION/THREADS [--compile], or JOB/PRECISION/gpu.
 
-Speaks as bench/worker.hpp does: "ready TOKENS", then for each line "N" the seconds of N steps and the peak memory in MiB.
-Layers, sizes, places of dropout, optimizer and clipping are mpx's; attention is scaled_dot_product_attention.
+Speaks as bench/worker.hpp does: "ready TOKENS", then for each line "N" the seconds of N steps and the memory in MiB: the
+process's peak, or the most that PyTorch has taken of the GPU. Layers, sizes, places of dropout, optimizer and clipping are mpx's; attention is scaled_dot_product_attention.
 """
 import argparse
 import contextlib
@@ -111,6 +111,8 @@ JOBS = {  # model, sequences, tokens, vocabulary, seq2seq?
     "gpt_small_step": (lambda: GPT2(256, 384, 6, 6, 256), 8, 256, 256, False),
     "gpt2_step_4x256": (lambda: GPT2(50257, 768, 12, 12, 256), 4, 256, 50257, False),
     "gpt2_step_1x1024": (lambda: GPT2(50257, 768, 12, 12, 1024), 1, 1024, 50257, False),
+    "gpt2_step_16x1024": (lambda: GPT2(50257, 768, 12, 12, 1024), 16, 1024, 50257, False),
+    "gpt2_xl_step_4x1024": (lambda: GPT2(50257, 1600, 25, 48, 1024), 4, 1024, 50257, False),
 }
 
 
@@ -120,16 +122,18 @@ def main():
     options.add_argument("--compile", action="store_true")
     chosen = options.parse_args()
     job, precision, threads = chosen.serve.split("/")
-    torch.set_num_threads(int(threads))
+    device = "cuda" if threads == "gpu" else "cpu"
+    if device == "cpu":
+        torch.set_num_threads(int(threads))
     torch.manual_seed(1)
     make, sequences, tokens, vocabulary, pairs = JOBS[job]
-    model = make()
+    model = make().to(device)
     # fused: one pass over each parameter, as mpx's update
     optimizer = (torch.optim.Adam if pairs else torch.optim.AdamW)(model.parameters(), lr=1e-4, fused=True)
     run = torch.compile(model) if chosen.compile else model
-    ids = lambda: torch.randint(vocabulary, (sequences, tokens))
+    ids = lambda: torch.randint(vocabulary, (sequences, tokens)).to(device)
     batch = [ids(), ids(), ids()] if pairs else [ids(), ids()]
-    arithmetic = torch.autocast("cpu", torch.bfloat16) if precision == "bf16" else contextlib.nullcontext()
+    arithmetic = torch.autocast(device, torch.bfloat16) if precision == "bf16" else contextlib.nullcontext()
 
     def step():
         begin = time.perf_counter()
@@ -147,7 +151,8 @@ def main():
     print("ready", sequences * tokens, flush=True)
     for line in sys.stdin:
         seconds = [f"{step():.6f}" for _ in range(int(line))]
-        print(*seconds, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024, flush=True)
+        of_gpu = torch.cuda.max_memory_reserved() / 2**20 if device == "cuda" else None
+        print(*seconds, of_gpu or resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024, flush=True)
 
 
 main()
