@@ -1,11 +1,16 @@
 /// @file
 /// All CUDA kernels of mpx. The target mpx::cuda brings this file as a source of the user's own target; it is the only one
 /// that nvcc compiles, and no model passes through it.
+#include <cstddef>
+#include <cstdint>
+
 #include <mpx/cuda/attention.hpp>
 #include <mpx/cuda/elements.hpp>
 #include <mpx/cuda/launch.cuh>
+#include <mpx/cuda/matrix_attention.hpp>
 #include <mpx/cuda/reduce.hpp>
 #include <mpx/cuda/rows.hpp>
+#include <mpx/cuda/sort.cuh>
 #include <mpx/optim/decision.hpp>
 #include <mpx/policy/clipping.hpp>
 #include <mpx/policy/optimizer.hpp>
@@ -58,6 +63,9 @@ template void const* const* update_launches<f16, clip_by_value, sgd, sgd_momentu
 template void const* const* update_launches<f16, clip_by_global_norm, sgd, sgd_momentum, adam, adamw>();
 
 template void launch(fill_ids const&);
+template void launch(number_ids const&);
+template std::size_t sort_memory<std::int32_t>(std::size_t);
+template rows_by_id sort_rows(std::int32_t const*, std::size_t, float*);
 template void launch(chunk_squares const&);
 template void launch(total_of const&);
 template void launch(attention_bias_gradient const&);

@@ -1,7 +1,9 @@
 // The operations of a CUDA device over the host's memory, run by emulated blocks. It needs neither a GPU nor CUDA.
 #pragma once
 
+#include <algorithm>
 #include <cstddef>
+#include <cstdint>
 #include <cstring>
 #include <deque>
 #include <limits>
@@ -43,6 +45,14 @@ class emulated_gpu {
     scratch_.assign(floats, std::numeric_limits<float>::quiet_NaN());
     return scratch_.data();
   }
+  mpx::on_cuda::rows_by_id sorted(std::int32_t const* ids, std::size_t rows) {
+    rows_.resize(rows);
+    emulate(mpx::on_cuda::number_ids{rows_.data(), rows});
+    std::stable_sort(rows_.begin(), rows_.end(), [&](std::int32_t a, std::int32_t b) { return ids[a] < ids[b]; });
+    ids_.resize(rows);
+    for (std::size_t i = 0; i < rows; ++i) ids_[i] = ids[rows_[i]];
+    return {ids_.data(), rows_.data()};
+  }
   float* written_to(float* to) { return rows_written_to(to, 1, 1, 1); }
   float* added_to(float* to) {
     float* const from = written_to(to);
@@ -62,6 +72,7 @@ class emulated_gpu {
     std::vector<float> values;
   };
   std::vector<float> scratch_;
+  std::vector<std::int32_t> ids_, rows_;  ///< sorted
   std::deque<asked> asked_;
 };
 

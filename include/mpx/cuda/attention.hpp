@@ -142,7 +142,10 @@ class tile_memory {
   return (wide * n * (head_width + 1) + square * n * (n + 1) + rows * n) * sizeof(float);
 }
 
-[[nodiscard]] constexpr unsigned attention_threads(std::size_t head_width) { return head_width <= 64 ? 256 : 128; }
+inline constexpr unsigned most_attention_threads = 256;
+[[nodiscard]] constexpr unsigned attention_threads(std::size_t head_width) {
+  return head_width <= 64 ? most_attention_threads : 128;
+}
 
 /// near[i] = factor * the bias of a key that stands i - (queries - 1) + first_key - first_query behind its query
 /// Shapes  near, bucket (or null): [queries + keys - 1]
@@ -193,6 +196,7 @@ struct attention_forward {
   std::int32_t const* lengths;
   score_bias<T> bias;
 
+  static constexpr unsigned most_threads = detail::most_attention_threads;
   [[nodiscard]] launch_size size() const {
     return {s.sequences * s.heads * runs_of(s.query_tokens, detail::tile_tokens(s.head_width)),
             detail::attention_threads(s.head_width), detail::tile_bytes(s.head_width, 4, 1, 5)};
@@ -345,6 +349,7 @@ struct attention_key_gradients {
   attention_gradient_operands<T> of;
   T *dk, *dv;
 
+  static constexpr unsigned most_threads = detail::most_attention_threads;
   [[nodiscard]] launch_size size() const {
     auto const& s = of.s;
     return {s.sequences * (s.heads / s.group()) * runs_of(s.key_tokens, detail::tile_tokens(s.head_width)),
@@ -398,6 +403,7 @@ struct attention_query_gradients {
   T* dq;
   float* bias_shares;
 
+  static constexpr unsigned most_threads = detail::most_attention_threads;
   /// Of one head of a sequence.
   [[nodiscard]] static std::size_t tiles(attention_shape const& s) {
     return runs_of(s.query_tokens, detail::tile_tokens(s.head_width));

@@ -2,7 +2,8 @@
 /// A body of work and the block of threads that runs it: on the GPU, or emulated by threads of the processor in tests.
 ///
 /// An operation is a struct of operands, its body. `size()` says how many blocks of how many threads it wants, and its
-/// call operator is what each thread does. A block tells a thread where it stands and lets threads meet:
+/// call operator is what each thread does; `most_threads`, where it has that, bounds the threads of a block, and leaves each
+/// more registers. A block tells a thread where it stands and lets threads meet:
 ///   index(), count()     which block this is, and of how many
 ///   thread(), threads()  which thread of the block, and of how many; whole warps
 ///   shared()             the block's memory, as large as size() asks for, aligned to 16 bytes

@@ -64,6 +64,21 @@ struct fill_ids {
   }
 };
 
+/// to[i] = i
+/// Shapes, Launch  as cast
+struct number_ids {
+  std::int32_t* to;
+  std::size_t n;
+
+  [[nodiscard]] launch_size size() const { return per_run(n); }
+  template <class Block> MPX_HOST_DEVICE void operator()(Block const& block) const {
+    auto const run = run_of(block.index(), n);
+    block_lanes(block).each(run.count, [to = to, begin = run.begin](std::size_t i) {
+      to[begin + i] = static_cast<std::int32_t>(begin + i);
+    });
+  }
+};
+
 /// y[i] += x[i]
 /// Shapes  y, x: [n]
 /// Launch  as cast

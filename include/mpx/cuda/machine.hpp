@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
 
 #include <mpx/backend/operations.hpp>
 #include <mpx/core/device.hpp>
@@ -13,6 +14,7 @@
 #include <mpx/cuda/memory.hpp>
 #include <mpx/cuda/operations.hpp>
 #include <mpx/cuda/results.hpp>
+#include <mpx/cuda/sort.hpp>
 
 namespace mpx::on_cuda {
 
@@ -58,6 +60,9 @@ class gpu {
       scratch_ = memory(floats * sizeof(float), ordinal_);
     }
     return reinterpret_cast<float*>(scratch_.data());
+  }
+  rows_by_id sorted(std::int32_t const* ids, std::size_t rows) {
+    return sort_rows(ids, rows, scratch(sort_memory<std::int32_t>(rows)));
   }
   float* written_to(float* to) { return results_.written_to(to); }
   float* added_to(float* to) { return results_.added_to(to); }

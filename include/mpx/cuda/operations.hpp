@@ -24,6 +24,7 @@ namespace mpx::on_cuda {
 /// All operations of a layer but products. `Device` runs bodies: a GPU, or threads of the processor in tests. It offers
 ///   run(body), zero(to, bytes), copy(to, from, bytes)
 ///   scratch(floats)                                 memory for what blocks hand to each other within one operation
+///   sorted(ids, rows)                               rows_by_id, which the next operation may write over
 ///   written_to(to), added_to(to)                    where a body writes what the host's number *to becomes, or what is added
 ///   rows_written_to(to, stride, rows, width)        the same for rows of numbers
 /// Types   T in {float, bf16, f16}; A = accumulator_t<T>
@@ -106,7 +107,7 @@ class operations : public Device {
   template <class T>
   void embedding_backward(A<T>* dtable, T const* dy, std::int32_t const* ids, std::size_t rows, std::size_t width,
                           A<T> factor, id_slice mine) {
-    if (rows > 0) this->run(on_cuda::embedding_backward<T>{dtable, dy, ids, rows, width, factor, mine});
+    if (rows > 0) this->run(on_cuda::embedding_backward<T>{dtable, dy, this->sorted(ids, rows), rows, width, factor, mine});
   }
   template <class T>
   void positions_forward(T* y, T const* x, T const* table, std::size_t sequences, std::size_t tokens, std::size_t width) {

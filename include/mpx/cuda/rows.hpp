@@ -14,6 +14,7 @@
 #include <mpx/config/config.hpp>
 #include <mpx/core/dtype.hpp>
 #include <mpx/cuda/block.hpp>
+#include <mpx/cuda/sort.hpp>
 #include <mpx/kernels/activation.hpp>
 #include <mpx/kernels/cross_entropy.hpp>
 #include <mpx/kernels/dropout.hpp>
@@ -298,26 +299,26 @@ struct embedding_forward {
 };
 
 /// dtable[ids[r] - mine.first] += dy[r] * factor, for ids of this slice: each row of the table adds its tokens in order
-/// Shapes  dtable: [mine.count, width], dy: [rows, width], ids: [rows]
-/// Launch  one block for each row of the table, which looks through all ids
+/// Shapes  dtable: [mine.count, width], dy: [rows, width], by_id: [rows]
+/// Launch  one block for each token, of which the first with an id works for all that have it
 template <class T>
 struct embedding_backward {
   accumulator_t<T>* dtable;
   T const* dy;
-  std::int32_t const* ids;
+  rows_by_id by_id;
   std::size_t rows, width;
   accumulator_t<T> factor;
   id_slice mine;
 
-  [[nodiscard]] launch_size size() const { return per_row(mine.count, width); }
+  [[nodiscard]] launch_size size() const { return per_row(rows, width); }
   template <class Block> MPX_HOST_DEVICE void operator()(Block const& block) const {
-    block_lanes const along(block);
-    auto const id = static_cast<std::int32_t>(mine.first + block.index());
-    // Most rows of a large table have no token: all threads look at once, and leave together.
-    if (along.max(rows, [&](std::size_t r) { return ids[r] == id ? 1.0f : 0.0f; }) < 1.0f) return;
-    for (std::size_t r = 0; r < rows; ++r)
-      if (ids[r] == id)
-        kernels::embedding_gradient_row(along, dtable + block.index() * width, dy + r * width, factor, width);
+    std::size_t const first = block.index();
+    std::int32_t const whose = by_id.ids[first];
+    std::size_t const id = static_cast<std::size_t>(whose) - mine.first;
+    if (id >= mine.count || (first > 0 && by_id.ids[first - 1] == whose)) return;
+    for (std::size_t i = first; i < rows && by_id.ids[i] == whose; ++i)
+      kernels::embedding_gradient_row(block_lanes(block), dtable + id * width,
+                                      dy + static_cast<std::size_t>(by_id.rows[i]) * width, factor, width);
   }
 };
 
