@@ -32,11 +32,13 @@ TEMPLATE_TEST_CASE("attention's bodies give what the host gives in 16 bits", "[c
   laws::attention_agrees<emulated_backend, TestType>({1, 2, 10, 33, 8, false, false, 8, 20});
 }
 
-namespace {
-
-template <class T>
-void agree_on_matrix_units() {
-  auto const agree = [](laws::attention_case const& z) { laws::attention_agrees<emulated_backend, T>(z); };
+TEST_CASE("attention's bodies on the matrix units give what the host gives in bf16", "[cuda][attention]") {
+  auto const agree = [](laws::attention_case const& z) { laws::attention_agrees<emulated_backend, mpx::bf16>(z); };
+  for (bool const at_once : {false, true}) {
+    test::copies_at_once = at_once;
+    agree({1, 2, 70, 130, 32, true, false, 0, 0, 1, 8});
+  }
+  test::copies_at_once = false;
   // Tokens around a warp's rows and a block's; rows that can be copied 16 bytes at a time, and rows that cannot.
   agree({1, 1, 15, 17, 32, false, false, 0, 0, 0, 8});
   agree({1, 1, 64, 63, 64, true, false, 0, 0, 0, 8});
@@ -51,14 +53,11 @@ void agree_on_matrix_units() {
   agree({2, 1, 10, 70, 66, false, true, 8, 20});
 }
 
-}  // namespace
-
-TEST_CASE("attention's bodies on the matrix units give what the host gives in bf16", "[cuda][attention]") {
-  agree_on_matrix_units<mpx::bf16>();
-}
-
 TEST_CASE("attention's bodies on the matrix units give what the host gives in f16", "[cuda][attention]") {
-  agree_on_matrix_units<mpx::f16>();
+  auto const agree = [](laws::attention_case const& z) { laws::attention_agrees<emulated_backend, mpx::f16>(z); };
+  agree({1, 1, 15, 17, 32, false, false, 0, 0, 0, 8});
+  agree({1, 1, 66, 65, 64, true, false, 0, 0, 0, 0});
+  agree({1, 4, 35, 40, 16, true, false, 8, 20, 2, 8});
 }
 
 TEST_CASE("attention's bodies share heads of keys and values among heads of queries", "[cuda][attention]") {

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <array>
+#include <bit>
 #include <cstddef>
 #include <cstdint>
 #include <cstdlib>
@@ -33,17 +34,24 @@ class meeting_point {
 
 /// What the threads of a block share.
 struct block_state {
+  using words = std::array<std::uint32_t, 6>;
+
   explicit block_state(mpx::on_cuda::launch_size const& size)
-      : shared((size.shared + 15) / 16 * 16), exchanged(size.threads), operands(size.threads), all(size.threads) {
+      : shared((size.shared + 15) / 16 * 16),
+        given{std::vector<words>(size.threads), std::vector<words>(size.threads)},
+        all(size.threads) {
     for (unsigned w = 0; w < size.threads / mpx::on_cuda::warp_width; ++w)
       warps.push_back(std::make_unique<meeting_point>(mpx::on_cuda::warp_width));
   }
   std::vector<std::byte> shared;
-  std::vector<float> exchanged;
-  std::vector<std::array<std::uint32_t, 6>> operands;  ///< of the warps' products
+  std::array<std::vector<words>, 2> given;  ///< by each thread to the others of its warp
   meeting_point all;
   std::vector<std::unique_ptr<meeting_point>> warps;
 };
+
+/// When copies that are begun ahead arrive: not before they are waited for, so that who reads too early reads what was there;
+/// or at once, so that who asks for them too early writes over what others still read.
+inline bool copies_at_once = false;
 
 class emulated_block {
  public:
@@ -57,12 +65,8 @@ class emulated_block {
   [[nodiscard]] std::byte* shared() const { return state_.shared.data(); }
   void wait() const { state_.all.wait(); }
   [[nodiscard]] float exchange(float value, unsigned distance) const {
-    auto& warp = *state_.warps[thread_ / mpx::on_cuda::warp_width];
-    state_.exchanged[thread_] = value;
-    warp.wait();
-    float const other = state_.exchanged[thread_ ^ distance];
-    warp.wait();
-    return other;
+    auto const* const of_warp = given({std::bit_cast<std::uint32_t>(value)});
+    return std::bit_cast<float>(of_warp[(thread_ ^ distance) % mpx::on_cuda::warp_width][0]);
   }
 
   // --- the matrix units ----------------------------------------------------------------------------------------------
@@ -74,10 +78,7 @@ class emulated_block {
   }
   template <class T>
   void multiply(mpx::on_cuda::partial_sums& sums, mpx::on_cuda::fragment const& a, std::uint32_t b0, std::uint32_t b1) const {
-    auto& warp = *state_.warps[thread_ / mpx::on_cuda::warp_width];
-    state_.operands[thread_] = {a.pair[0], a.pair[1], a.pair[2], a.pair[3], b0, b1};
-    warp.wait();
-    auto const* const of_warp = &state_.operands[thread_ / mpx::on_cuda::warp_width * mpx::on_cuda::warp_width];
+    auto const* const of_warp = given({a.pair[0], a.pair[1], a.pair[2], a.pair[3], b0, b1});
     for (unsigned i = 0; i < 4; ++i) {
       unsigned const r = mpx::on_cuda::row_of_sum(thread_, i), c = mpx::on_cuda::column_of_sum(thread_, i);
       for (unsigned k = 0; k < 16; ++k) {
@@ -87,7 +88,6 @@ class emulated_block {
         sums.at[i] += left * right;
       }
     }
-    warp.wait();
   }
   template <class T>
   [[nodiscard]] std::uint32_t pack(float low, float high) const {
@@ -95,10 +95,10 @@ class emulated_block {
   }
   void copy_ahead(void* to, void const* from) const {
     if (reinterpret_cast<std::uintptr_t>(to) % 16 != 0 || reinterpret_cast<std::uintptr_t>(from) % 16 != 0) std::abort();
-    copies_.back().push_back({to, from});
+    if (copies_at_once) std::memcpy(to, from, 16);
+    else copies_.back().push_back({to, from});
   }
   void end_copies() const { copies_.emplace_back(); }
-  /// Not before it is waited for is anything copied: who reads too early reads what was there.
   template <int N>
   void wait_for_copies() const {
     while (copies_.size() > N + 1) {
@@ -108,6 +108,14 @@ class emulated_block {
   }
 
  private:
+  /// What every thread of the warp has given, when all have. It stands in one of two places in turn: who goes on to the next
+  /// exchange writes nothing that another still reads.
+  [[nodiscard]] block_state::words const* given(block_state::words const& mine) const {
+    auto& place = state_.given[exchanges_++ % 2];
+    place[thread_] = mine;
+    state_.warps[thread_ / mpx::on_cuda::warp_width]->wait();
+    return &place[thread_ / mpx::on_cuda::warp_width * mpx::on_cuda::warp_width];
+  }
   template <class T>
   static float number(std::uint32_t pair, unsigned half) {
     T one;
@@ -129,6 +137,7 @@ class emulated_block {
   }
 
   block_state& state_;
+  mutable unsigned exchanges_ = 0;
   using copies = std::vector<std::pair<void*, void const*>>;
   mutable std::deque<copies> copies_ = std::deque<copies>(1);  ///< sets of them, the last one still open
   std::size_t index_, count_;
