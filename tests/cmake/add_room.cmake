@@ -15,7 +15,13 @@ function(mpx_add_room room)
   set(target test_${room})
   add_executable(${target} ${sources})
   target_link_libraries(${target} PRIVATE mpx_test mpx_test_main)
-  target_precompile_headers(${target} REUSE_FROM mpx_test_header)
+  if(room IN_LIST MPX_ROOMS_OF_CONSTANTS)
+    # A precompiled header is read by compiles of the same -O alone: this room has its own.
+    target_compile_options(${target} PRIVATE -O0)
+    target_precompile_headers(${target} PRIVATE ${catch_header})
+  else()
+    target_precompile_headers(${target} REUSE_FROM mpx_test_header)
+  endif()
 
   # The executable is asked for its cases when it has been built. Catch's own catch_discover_tests does the same, but
   # sets no label from a tag, and loses names that hold brackets.
