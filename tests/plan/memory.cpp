@@ -27,8 +27,9 @@ struct in_turn {
 };
 
 std::vector<mpx::region> regions(mpx::stage_info const& s) {
-  return {s.weights, s.master, s.gradients, s.states, s.constants, s.saved, s.gradient_buffers, s.held_gradients, s.outgoing,
-          s.scratch, s.incoming_forward, s.incoming_backward};
+  return {s.weights, s.master, s.gradients, s.tied_gradients, s.states, s.constants, s.saved, s.gradient_buffers,
+          s.held_gradients, s.outgoing, s.scratch, s.incoming_forward, s.incoming_backward, s.outgoing_forward,
+          s.outgoing_backward};
 }
 
 /// Regions of a device follow each other without a gap, each on a cache line, and fill its arena.
@@ -59,7 +60,31 @@ constexpr std::size_t x = 16 * 32 * 4;  // one stream of width 32, in f32
 // (x, qkv, the heads' output, four f32 a row), and the mlp (x and, with relu, the hidden values once). Counted by hand:
 constexpr std::size_t block = 2 * (2048 + 2 * 64) + (2048 + 6144 + 2048 + 256) + (2048 + 4096);
 
+// On host and GPU: channels and the sum of a tied gradient need memory that both reach, which is the host's.
+template <class First, class Second>
+using seq2seq_on = mpx::place_at<mpx::at<"encoder", First>, mpx::at<"decoder", Second>>;
+template <class Embedding, class Rest>
+using gpt2_on = mpx::place_at<mpx::at<"embedding", Embedding>, mpx::at<"layers", Rest>, mpx::at<"norm", Rest>,
+                              mpx::at<"head", Rest>, mpx::at<"loss", Rest>>;
+constexpr auto& to_gpu = mpx::plan_v<test::small_seq2seq, run<seq2seq_on<mpx::host<0>, mpx::cuda<0>>>>;
+constexpr auto& from_gpu = mpx::plan_v<test::small_seq2seq, run<seq2seq_on<mpx::cuda<0>, mpx::host<0>>>>;
+constexpr auto& tied_to_gpu = mpx::plan_v<test::small_gpt2, run<gpt2_on<mpx::host<0>, mpx::cuda<0>>>>;
+constexpr auto& tied_from_gpu = mpx::plan_v<test::small_gpt2, run<gpt2_on<mpx::cuda<0>, mpx::host<0>>>>;
+
+constexpr std::size_t channels_on(auto const& plan, mpx::device where) { return plan.memory_on(where).channels.count; }
+
 }  // namespace
+
+static_assert(channels_on(to_gpu, mpx::host<0>{}) == 4 * x && channels_on(to_gpu, mpx::cuda<0>{}) == 0);
+static_assert(to_gpu.stages[0].outgoing_forward.size == 2 * x && to_gpu.stages[0].incoming_backward.size == 2 * x);
+static_assert(channels_on(from_gpu, mpx::host<0>{}) == 4 * x && channels_on(from_gpu, mpx::cuda<0>{}) == 0);
+static_assert(from_gpu.stages[1].incoming_forward.size == 2 * x && from_gpu.stages[1].outgoing_backward.size == 2 * x);
+static_assert(to_gpu.bytes_on(mpx::cuda<0>{}).count == f32.bytes_on(mpx::host<1>{}).count - 2 * x);
+
+// One gradient of the table of 61 x 32, from the GPU.
+static_assert(tied_to_gpu.stages[0].tied_gradients.size == 61 * 32 * 4 && tied_to_gpu.stages[1].tied_gradients.size == 0);
+static_assert(tied_from_gpu.stages[0].tied_gradients.size == 0 && tied_from_gpu.stages[1].tied_gradients.size == 61 * 32 * 4);
+static_assert(tied_to_gpu.memory_on(mpx::host<0>{}).gradients.count == (61 * 32 + 16 * 32 + 61 * 32) * 4);
 
 static_assert(block == 20'992);
 static_assert(f32.layers[1].saved_bytes == block);
@@ -96,6 +121,10 @@ TEST_CASE("regions neither overlap nor leave gaps, in any placement", "[plan][me
   check_arenas(mpx::plan_v<test::small_seq2seq, run<in_turn, mpx::gpipe<mpx::microbatches<4>>, mpx::sgd>>);
   check_arenas(mpx::plan_v<test::small_gpt2, run<mpx::place_evenly<4>, mpx::one_f_one_b<mpx::microbatches<4>>, mpx::bf16_mixed>>);
   check_arenas(mpx::plan_v<test::small_gpt2, run<in_turn>>);
+  check_arenas(to_gpu);
+  check_arenas(from_gpu);
+  check_arenas(tied_to_gpu);
+  check_arenas(tied_from_gpu);
 }
 
 TEST_CASE("layers of a stage share its regions without overlapping", "[plan][memory]") {

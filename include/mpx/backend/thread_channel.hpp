@@ -22,6 +22,7 @@ namespace mpx {
 /// falling asleep and being woken take too, lending its core to others meanwhile; then it sleeps, and not for ever.
 ///   copy(to, from, n)  of bytes, between any two places of the memory
 ///   finish()           what this thread has begun to copy, or to write before, is done
+/// Both ends may be given a Memory of their own: how their thread copies.
 /// Shapes  storage: [slots, slot_bytes], owned by the caller
 /// Errors  throws mpx::error when the deadline passes, or when a message is larger than a slot or not of the size that
 ///         the receiver expects; throws `aborted` in both threads after `abort()`
@@ -29,14 +30,18 @@ template <class Memory>
 class thread_channel {
  public:
   using clock = std::chrono::steady_clock;
+  using memory = Memory;
 
   /// `name` is how errors call this channel, for example "stage 0 -> stage 1".
-  thread_channel(std::string name, std::span<std::byte> storage, std::size_t slots, clock::duration deadline)
+  thread_channel(std::string name, std::span<std::byte> storage, std::size_t slots, clock::duration deadline,
+                 Memory sender = {}, Memory receiver = {})
       : name_(std::move(name)),
         storage_(storage),
         slot_bytes_(slots == 0 ? 0 : storage.size() / slots),
         sizes_(slots),
-        deadline_(deadline) {
+        deadline_(deadline),
+        sender_(sender),
+        receiver_(receiver) {
     if (slots == 0) throw error({"a channel without slots", name_, "at least 1 slot", "0"});
   }
 
@@ -57,7 +62,7 @@ class thread_channel {
       slot = sent_ % sizes_.size();
     }
     // Only the sender touches a free slot, only the receiver a full one: the copy needs no lock.
-    copy(storage_.data() + slot * slot_bytes_, from, bytes);
+    copy(sender_, storage_.data() + slot * slot_bytes_, from, bytes);
     {
       std::scoped_lock const lock(mutex_);
       sizes_[slot] = bytes;
@@ -80,7 +85,7 @@ class thread_channel {
         throw error({"message of another size", name_, std::to_string(bytes) + " bytes", std::to_string(sizes_[slot])});
       }
     }
-    copy(to, storage_.data() + slot * slot_bytes_, bytes);
+    copy(receiver_, to, storage_.data() + slot * slot_bytes_, bytes);
     {
       std::scoped_lock const lock(mutex_);
       ++received_;
@@ -116,9 +121,9 @@ class thread_channel {
   }
 
  private:
-  static void copy(void* to, void const* from, std::size_t bytes) {
-    if (bytes > 0) Memory::copy(static_cast<std::byte*>(to), static_cast<std::byte const*>(from), bytes);
-    Memory::finish();
+  static void copy(Memory const& by, void* to, void const* from, std::size_t bytes) {
+    if (bytes > 0) by.copy(static_cast<std::byte*>(to), static_cast<std::byte const*>(from), bytes);
+    by.finish();
   }
 
   static std::string at_most(std::size_t bytes) { return "at most " + std::to_string(bytes) + " bytes"; }
@@ -149,6 +154,7 @@ class thread_channel {
   std::size_t const slot_bytes_;
   std::vector<std::size_t> sizes_;  ///< of the message in each slot
   clock::duration const deadline_;
+  Memory const sender_, receiver_;
 
   mutable std::mutex mutex_;
   std::condition_variable not_empty_;

@@ -32,24 +32,26 @@ template <class Memory>
 class thread_group {
  public:
   using clock = std::chrono::steady_clock;
+  using memory = Memory;
 
   /// `name` is how errors call this group, for example "tied weights". Each rank brings one summand to all_reduce, or
-  /// all of them together bring as many as `summands` says.
-  thread_group(std::string name, int ranks, clock::duration deadline, std::size_t summands)
+  /// all of them together bring as many as `summands` says. `where`: what is done in the memory of their buffers.
+  thread_group(std::string name, int ranks, clock::duration deadline, std::size_t summands, Memory where = {})
       : name_(std::move(name)),
         parts_(summands),
         counts_(static_cast<std::size_t>(ranks > 0 ? ranks : 0)),
         slices_(counts_.size()),
         brought_(counts_.size()),
-        deadline_(deadline) {
+        deadline_(deadline),
+        memory_(where) {
     if (ranks <= 0) throw error({"a group without ranks", name_, "at least 1 rank", std::to_string(ranks)});
     std::size_t const parts = std::max(summands, counts_.size());
     if (parts > Memory::most_parts)
       throw error({"a group with too many parts", name_, "at most " + std::to_string(Memory::most_parts), std::to_string(parts)});
   }
 
-  thread_group(std::string name, int ranks, clock::duration deadline)
-      : thread_group(std::move(name), ranks, deadline, static_cast<std::size_t>(ranks > 0 ? ranks : 0)) {}
+  thread_group(std::string name, int ranks, clock::duration deadline, Memory where = {})
+      : thread_group(std::move(name), ranks, deadline, static_cast<std::size_t>(ranks > 0 ? ranks : 0), where) {}
 
   thread_group(thread_group const&) = delete;
   thread_group& operator=(thread_group const&) = delete;
@@ -118,7 +120,7 @@ class thread_group {
     for (std::size_t r = 0; r < counts_.size(); ++r) {
       T const* const from = static_cast<T const*>(places_[r]);
       std::size_t const n = slices[r + 1] - slices[r];
-      if (n > 0 && from != whole + slices[r]) Memory::copy(whole + slices[r], from, n);
+      if (n > 0 && from != whole + slices[r]) memory_.copy(whole + slices[r], from, n);
     }
     end(rank, "all_gather", (slices[at(rank) + 1] - slices[at(rank)]) * sizeof(T));
   }
@@ -131,7 +133,7 @@ class thread_group {
     for (std::size_t r = 0; r < places_.size(); ++r)
       if ((places_[r] != nullptr) != (r == at(root) && n > 0))
         throw error({"broadcast from different ranks", name_, of_rank(root) + "the data", "others"});
-    if (rank != root && n > 0) Memory::copy(data, static_cast<T const*>(places_[at(root)]), n);
+    if (rank != root && n > 0) memory_.copy(data, static_cast<T const*>(places_[at(root)]), n);
     end(rank, "broadcast", rank == root ? n * sizeof(T) : 0);
   }
 
@@ -142,7 +144,7 @@ class thread_group {
   template <class T>
   void begin_sum(int rank, std::size_t number, T* data, std::size_t n, std::span<std::size_t const> slices, sum_order order) {
     if (!slices.empty()) check_slices(slices, "sum");
-    Memory::finish();
+    memory_.finish();
     std::unique_lock lock(mutex_);
     while (sums_.size() <= number) sums_.emplace_back(counts_.size());
     sum_under_way& sum = sums_[number];
@@ -172,8 +174,8 @@ class thread_group {
     std::size_t const end = slices.empty() ? std::min(begin + share, n) : slices[at(rank) + 1];
     T* const own = slices.empty() ? nullptr : static_cast<T*>(sum.parts[at(rank)]) + begin;
     auto const how = sum.order == sum_order::in_pairs ? combining::sum_in_pairs : combining::sum;
-    Memory::template combine<T>(how, sum.parts.data(), counts_.size(), begin, end, own);
-    Memory::finish();
+    memory_.template combine<T>(how, sum.parts.data(), counts_.size(), begin, end, own);
+    memory_.finish();
     lock.lock();
     sum.taken[at(rank)] = 1;
     if (all(sum.taken)) all_arrived_.notify_all();
@@ -233,7 +235,7 @@ class thread_group {
   template <class T>
   void scatter(combining how, int rank, T* parts, T* slice, std::span<std::size_t const> slices) {
     share(rank, parts, slices, "reduce_scatter");
-    Memory::template combine<T>(how, places_.data(), places_.size(), slices[at(rank)], slices[at(rank) + 1], slice);
+    memory_.template combine<T>(how, places_.data(), places_.size(), slices[at(rank)], slices[at(rank) + 1], slice);
     end(rank, "reduce_scatter", slices.back() * sizeof(T));
   }
 
@@ -251,7 +253,7 @@ class thread_group {
 
   /// Meets the other ranks, each with one buffer: `places_` has them until `end()`.
   void meet_with(int rank, void* data, std::size_t n, std::span<std::size_t const> slices, char const* what) {
-    Memory::finish();
+    memory_.finish();
     std::unique_lock lock(mutex_);
     places_[at(rank)] = data;
     counts_[at(rank)] = n;
@@ -261,7 +263,7 @@ class thread_group {
     compare_slices(slices, slices_, what);
   }
   void end(int rank, char const* what, std::size_t bytes) {
-    Memory::finish();
+    memory_.finish();
     brought_[at(rank)] += bytes;  // its own rank alone writes it
     std::unique_lock lock(mutex_);
     meet(lock, rank, what);
@@ -293,7 +295,7 @@ class thread_group {
   template <class T>
   void combine(combining how, int rank, std::span<summand<T> const> mine, std::size_t n) {
     auto const number = static_cast<std::size_t>(rank);
-    Memory::finish();  // the others read what this rank has written
+    memory_.finish();  // the others read what this rank has written
     {
       std::unique_lock lock(mutex_);
       counts_[number] = n;
@@ -312,8 +314,8 @@ class thread_group {
     }
     std::size_t const share = share_of<T>(n);
     std::size_t const begin = std::min(number * share, n), end = std::min(begin + share, n);
-    Memory::template combine<T>(how, parts_.data(), parts_.size(), begin, end, nullptr);
-    Memory::finish();
+    memory_.template combine<T>(how, parts_.data(), parts_.size(), begin, end, nullptr);
+    memory_.finish();
     brought_[number] += mine.size() * n * sizeof(T);  // its own rank alone writes it
     std::unique_lock lock(mutex_);
     meet(lock, rank, "all_reduce");
@@ -367,6 +369,7 @@ class thread_group {
   std::deque<sum_under_way> sums_;       ///< by number; grows when a number is new
   std::vector<std::uint64_t> brought_;  ///< bytes of all collectives, by rank
   clock::duration const deadline_;
+  Memory const memory_;
 
   std::mutex mutex_;
   std::condition_variable all_arrived_;

@@ -36,6 +36,12 @@ constexpr bool operator==(host<A>, host<B>) {
   return A == B;
 }
 
+/// Can a thread that works for a device of one kind read and write the memory of another kind? Every device's thread
+/// reaches the host's.
+[[nodiscard]] constexpr bool reaches(device_kind worker, device_kind memory) {
+  return worker == memory || memory == device_kind::host;
+}
+
 [[nodiscard]] constexpr char const* to_string(device_kind kind) {
   return kind == device_kind::host ? "host" : kind == device_kind::cuda ? "cuda" : "none";
 }

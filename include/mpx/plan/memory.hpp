@@ -27,6 +27,8 @@ struct link_info {
   std::size_t streams = 0;
   std::array<stream_info, most_link_streams> stream{};
   std::array<int, most_link_streams> held{};  ///< number of the held stream; -1: straight into the next layer
+  bool forward_at_sender = false;   ///< storage of its channels: with the receiver, unless the sender does not reach its memory
+  bool backward_at_sender = false;  ///< likewise
 
   [[nodiscard]] constexpr bool has_direct() const { return streams > 0 && held[0] < 0; }
 };
@@ -52,6 +54,7 @@ struct stage_info {
   bool gradients_divided = false;      ///< and gradients
   std::size_t slice_elements = 0;      ///< then: of the data rank that has most
   std::size_t weight_slice_elements = 0;  ///< and of those with masters and states
+  std::size_t tied_elements = 0;       ///< of gradients that meet here: those of holders whose memory not every other one reaches
   std::size_t bucket_elements = 0;     ///< of the largest bucket, where gradients are divided
   std::size_t buckets_at_once = 0;     ///< then: how many of them are under way at once
   double forward_flops = 0;            ///< of one microbatch at capacity, on one rank
@@ -63,6 +66,7 @@ struct stage_info {
   region master;            ///< f32
   region gradients;         ///< f32
   region waiting_sums;      ///< f32: gradients of earlier microbatches, where they are summed in a tree or one by one
+  region tied_gradients;    ///< f32: where gradients of tied parameters meet whose holders are on devices of two kinds
   region bucket_buffers;    ///< f32: gradients of a microbatch on their way to the ranks that keep them
   region states;            ///< f32, the optimizer's
   region constants;         ///< tables that are never trained
@@ -75,6 +79,8 @@ struct stage_info {
   region scratch;
   region incoming_forward;   ///< channel storage
   region incoming_backward;  ///< channel storage
+  region outgoing_forward;   ///< channel storage, where the receiver has none that this stage's device reaches
+  region outgoing_backward;  ///< likewise
 
   std::size_t slot_size = 0;
   std::size_t deferred_size = 0;
@@ -92,10 +98,13 @@ struct layer_place : parameter_place {
   std::size_t deferred_offset = 0;  ///< bytes within a copy of what is deferred
 };
 
-/// Streams on the edge before layer `edge`.
+/// Streams on the edge before layer `edge`, between two devices.
 template <std::size_t N>
-[[nodiscard]] constexpr link_info make_link(std::array<layer_info, N> const& layers, routing<N> const& routes, std::size_t edge) {
+[[nodiscard]] constexpr link_info make_link(std::array<layer_info, N> const& layers, routing<N> const& routes, std::size_t edge,
+                                            device from, device to) {
   link_info link;
+  link.forward_at_sender = !reaches(from.kind, to.kind);
+  link.backward_at_sender = !reaches(to.kind, from.kind);
   if (routes.routes[edge].direct) {
     link.stream[0] = layers[edge].takes;
     link.held[0] = -1;
@@ -210,10 +219,10 @@ constexpr void lay_out_stage(stage_info& stage, std::array<layer_place, N>& plac
     stage.feeds[k].offset = slot;
     slot += stage.feeds[k].feed.bytes(e);
   }
-  std::size_t forward_channels = 0, backward_channels = 0, outgoing = 0;
-  for (std::size_t k = 0; k < before.streams; ++k) forward_channels += channel_depth * before.stream[k].bytes(e, of);
+  std::size_t before_channels = 0, after_channels = 0, outgoing = 0;  // of one way
+  for (std::size_t k = 0; k < before.streams; ++k) before_channels += channel_depth * before.stream[k].bytes(e, of);
   if (has_next) {
-    for (std::size_t k = 0; k < after.streams; ++k) backward_channels += channel_depth * after.stream[k].bytes(e, of);
+    for (std::size_t k = 0; k < after.streams; ++k) after_channels += channel_depth * after.stream[k].bytes(e, of);
     if (after.has_direct()) {
       outgoing = after.stream[0].bytes(e, of);
       if (!layers[stage.end - 1].defers_gradient) buffer = std::max(buffer, outgoing);
@@ -228,6 +237,7 @@ constexpr void lay_out_stage(stage_info& stage, std::array<layer_place, N>& plac
   place(stage.master, (sizes.master_copy ? updated : stage.weight_elements) * of.accumulate);
   place(stage.gradients, (stage.gradients_divided ? stage.slice_elements : stage.parameter_elements) * of.accumulate);
   place(stage.waiting_sums, stage.parameter_elements * of.accumulate * sizes.waiting_sums);
+  place(stage.tied_gradients, stage.tied_elements * of.accumulate);
   place(stage.bucket_buffers, stage.bucket_elements * stage.buckets_at_once * of.accumulate);
   place(stage.states, updated * of.accumulate * sizes.optimizer_states);
   place(stage.constants, constants * of.compute);
@@ -238,8 +248,10 @@ constexpr void lay_out_stage(stage_info& stage, std::array<layer_place, N>& plac
   place(stage.held_gradients, held_gradients);
   place(stage.outgoing, outgoing);
   place(stage.scratch, scratch);
-  place(stage.incoming_forward, forward_channels);
-  place(stage.incoming_backward, backward_channels);
+  place(stage.incoming_forward, before.forward_at_sender ? 0 : before_channels);
+  place(stage.incoming_backward, after.backward_at_sender ? 0 : after_channels);
+  place(stage.outgoing_forward, after.forward_at_sender ? after_channels : 0);
+  place(stage.outgoing_backward, before.backward_at_sender ? before_channels : 0);
 }
 
 }  // namespace mpx

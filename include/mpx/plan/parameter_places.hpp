@@ -32,6 +32,16 @@ constexpr std::size_t offset_in_layer(layer_info const& layer, std::size_t index
   }(segments_of<Model>{}, layer.segment, index);
 }
 
+/// Elements of a layer's parameter with this index, on one tensor rank.
+template <class Model, class Recipe>
+constexpr std::size_t count_in_layer(layer_info const& layer, std::size_t index) {
+  return []<class... S>(segments<S...>, std::size_t segment, std::size_t k) {
+    std::size_t s = 0, count = 0;
+    ((s++ == segment ? void(count = parameters_of<typename S::layer, Recipe::mesh::mesh_tensor>[k].count) : void()), ...);
+    return count;
+  }(segments_of<Model>{}, layer.segment, index);
+}
+
 template <class Model>
 constexpr bool has_one_parameter(layer_info const& layer) {
   return []<class... S>(segments<S...>, std::size_t segment) {

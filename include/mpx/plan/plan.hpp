@@ -12,6 +12,7 @@
 #include <mpx/plan/memory.hpp>
 #include <mpx/plan/mesh.hpp>
 #include <mpx/plan/partition.hpp>
+#include <mpx/plan/tied_holders.hpp>
 #include <mpx/plan/verify.hpp>
 
 namespace mpx {
@@ -68,12 +69,12 @@ struct plan {
       if (!(s.where == where)) continue;
       use.weights += {s.weights.size};
       use.master += {s.master.size};
-      use.gradients += {s.gradients.size + s.waiting_sums.size};
+      use.gradients += {s.gradients.size + s.waiting_sums.size + s.tied_gradients.size};
       use.optimizer += {s.states.size};
       use.constants += {s.constants.size};
       use.activations += {s.saved.size + s.deferred_gradients.size + s.working.size};
       use.scratch += {s.bucket_buffers.size + s.gradient_buffers.size + s.held_gradients.size + s.outgoing.size + s.scratch.size};
-      use.channels += {s.incoming_forward.size + s.incoming_backward.size};
+      use.channels += {s.incoming_forward.size + s.incoming_backward.size + s.outgoing_forward.size + s.outgoing_backward.size};
     }
     return use;
   }
@@ -155,9 +156,19 @@ constexpr auto make_plan() {
       forward_cost[s] += layers[r].forward_flops;
       backward_cost[s] += (2 + forwards_in_backward(layers[r], Recipe::capacity)) * layers[r].forward_flops;
     }
-    if (s + 1 < S) out.links[s] = make_link(layers, out.routes, stage.end);
+    if (s + 1 < S) out.links[s] = make_link(layers, out.routes, stage.end, stage.where, where[stage.end]);
   }
   out.actions = make_actions<typename Recipe::schedule, D>(device_of_stage, channel_depth, forward_cost, backward_cost);
+
+  for (std::size_t i = 0; i < T; ++i) {
+    std::size_t const stage = meeting_stage(out, i);
+    if (stage == S) continue;
+    tie const& of = out.ties[i];
+    std::size_t const count = padded_elements(count_in_layer<Model, Recipe>(layers[of.owner_layer], of.owner_parameter));
+    each_holder(out, i, [&](std::size_t layer, std::size_t) {
+      if (!reaches(out.stages[stage].where.kind, where[layer].kind)) out.stages[stage].tied_elements += count;
+    });
+  }
 
   memory_sizes const sizes{Recipe::capacity, out.elements, has_master_copy<typename Recipe::precision>,
                            static_cast<std::size_t>(Recipe::optimizer::states), copies_that_wait<Recipe>};

@@ -4,6 +4,7 @@
 
 #include <array>
 #include <chrono>
+#include <concepts>
 #include <condition_variable>
 #include <cstddef>
 #include <cstdint>
@@ -44,12 +45,12 @@ class executor {
         losses_(mesh.data * mesh.tensor * plan.microbatches) {
     for (std::size_t d = 0; d < mesh.data; ++d)
       for (std::size_t p = 0; p < P; ++p)
-        tensor_groups_.emplace_back("tensor ranks of data rank " + std::to_string(d) + ", device " + std::to_string(p),
-                                    static_cast<int>(mesh.tensor), deadline);
+        add_group(tensor_groups_, "tensor ranks of data rank " + std::to_string(d) + ", device " + std::to_string(p), mesh.tensor,
+                  deadline, plan.devices[p].kind);
     for (std::size_t p = 0; p < P; ++p)
       for (std::size_t t = 0; t < mesh.tensor; ++t)
-        data_groups_.emplace_back("data ranks of device " + std::to_string(p) + ", tensor rank " + std::to_string(t),
-                                  static_cast<int>(mesh.data), deadline);
+        add_group(data_groups_, "data ranks of device " + std::to_string(p) + ", tensor rank " + std::to_string(t), mesh.data,
+                  deadline, plan.devices[p].kind);
     for (std::size_t d = 0; d < mesh.data; ++d)
       for (std::size_t t = 0; t < mesh.tensor; ++t) replicas_.emplace_back(ranks_of(d, t), data_ranks_of(t), d, seed, deadline);
     portions_ = replicas_[0].first_portion();
@@ -119,6 +120,15 @@ class executor {
   [[nodiscard]] group& data_group(mesh_coordinate const& c) { return data_groups_[c.stage_device * mesh.tensor + c.tensor]; }
 
  private:
+  /// A group that serves several kinds of device is told in whose memory its ranks' buffers lie.
+  static void add_group(std::deque<group>& to, std::string const& name, std::size_t ranks, std::chrono::milliseconds deadline,
+                        [[maybe_unused]] device_kind where) {
+    if constexpr (std::constructible_from<group, std::string, int, std::chrono::milliseconds, device_kind>)
+      to.emplace_back(name, static_cast<int>(ranks), deadline, where);
+    else
+      to.emplace_back(name, static_cast<int>(ranks), deadline);
+  }
+
   auto ranks_of(std::size_t d, [[maybe_unused]] std::size_t t) {
     std::array<typename replica_type::ranks, P> out{};
     if constexpr (mesh.tensor > 1)

@@ -32,19 +32,18 @@ struct gradient_ways {
 
 /// Sums one stage's gradients with the D - 1 other data ranks, section by section. A section is brought when a backward has
 /// finished with its bucket's layers, and taken where its memory is needed again, or when the device has run all its
-/// actions.
-template <class Group, class Machine, class A, std::size_t D>
+/// actions. What it does by itself, its stage's machine does.
+template <class Group, class A, std::size_t D>
 class gradient_reducer {
  public:
   using section = gradient_section<D>;
 
   /// `slices`: this rank's of the sections, where they are divided. `first_number`: of the sums of this stage among those of
   /// its device.
-  gradient_reducer(Machine& machine, gradient_places<A> const& places, std::vector<gradient_bucket> buckets,
+  gradient_reducer(gradient_places<A> const& places, std::vector<gradient_bucket> buckets,
                    std::vector<section> sections, std::span<held_slice const> slices, gradient_ways const& ways, Group& ranks,
                    std::size_t rank, std::size_t first_number)
-      : machine_(&machine),
-        places_(places),
+      : places_(places),
         buckets_(std::move(buckets)),
         sections_(std::move(sections)),
         slices_(slices),
@@ -71,18 +70,18 @@ class gradient_reducer {
 
   /// Before a backward begins with this layer. Calls go_to(memory, first) when its gradients, and those of its bucket, are
   /// to stand there from the `first`-th on.
-  template <class GoTo>
-  void enter(std::size_t layer, GoTo&& go_to) {
+  template <class Machine, class GoTo>
+  void enter(Machine& machine, std::size_t layer, GoTo&& go_to) {
     for (std::size_t b = 0; b < buckets_.size(); ++b) {
       if (buckets_[b].end_layer != layer + 1) continue;
       if (ways_.keeps_slices) {
         turn_ = (turn_ + 1) % places_.at_once;
-        keep(turn_);
+        keep(machine, turn_);
         go_to(buffer(turn_), buckets_[b].begin);
         under_way_[turn_] = {b, passes_, true};
       } else if (ways_.each_microbatch && passes_ > 0) {
         take(b, passes_ - 1);
-        add_up(b, passes_ - 1, false);
+        add_up(machine, b, passes_ - 1, false);
       }
     }
   }
@@ -103,16 +102,17 @@ class gradient_reducer {
   void end_pass() { ++passes_; }
 
   /// Gradients become the sum over the data ranks. What the others have not brought yet is waited for here.
-  void finish() {
+  template <class Machine>
+  void finish(Machine& machine) {
     if (ways_.keeps_slices) {
-      for (std::size_t i = 1; i <= places_.at_once; ++i) keep((turn_ + i) % places_.at_once);  // the oldest first
+      for (std::size_t i = 1; i <= places_.at_once; ++i) keep(machine, (turn_ + i) % places_.at_once);  // the oldest first
       return;
     }
     int const rank = static_cast<int>(rank_);
     for (std::size_t k = 0; k < sections_.size(); ++k) ranks_->template take_sum<A>(rank, number(k, passes_ - 1));
     for (std::size_t k = 0; k < sections_.size(); ++k) ranks_->end_sum(rank, number(k, passes_ - 1));
     if (ways_.each_microbatch)
-      for (std::size_t b = 0; b < buckets_.size(); ++b) add_up(b, passes_ - 1, true);
+      for (std::size_t b = 0; b < buckets_.size(); ++b) add_up(machine, b, passes_ - 1, true);
   }
 
   /// Every data rank gets the others' slices of the weights.
@@ -150,7 +150,8 @@ class gradient_reducer {
   }
 
   /// A buffer is free again: this rank's slices of what was in it are added to those of earlier microbatches.
-  void keep(std::size_t i) {
+  template <class Machine>
+  void keep(Machine& machine, std::size_t i) {
     occupant const was = std::exchange(under_way_[i], occupant{});
     if (!was.there) return;
     take(was.bucket, was.pass);
@@ -159,21 +160,21 @@ class gradient_reducer {
       A const* const sum = buffer(i) + (mine.begin - buckets_[was.bucket].begin);
       std::size_t const n = mine.end - mine.begin;
       if (n == 0) return;
-      if (was.pass == 0) machine_->copy(places_.gradients + mine.stored, sum, n * sizeof(A));
-      else machine_->add(places_.gradients + mine.stored, sum, n);
+      if (was.pass == 0) machine.copy(places_.gradients + mine.stored, sum, n * sizeof(A));
+      else machine.add(places_.gradients + mine.stored, sum, n);
     });
   }
 
   /// All gradients of a bucket are the sum of one microbatch: adds those of the earlier ones, and makes room for the next.
-  void add_up(std::size_t bucket, std::size_t pass, bool last) {
+  template <class Machine>
+  void add_up(Machine& machine, std::size_t bucket, std::size_t pass, bool last) {
     gradient_bucket const& b = buckets_[bucket];
     A* const sum = places_.gradients + b.begin;
     A* const waiting = places_.waiting + b.begin;
-    if (pass > 0) machine_->add(sum, waiting, b.size());
-    if (!last) machine_->copy(waiting, sum, b.size() * sizeof(A));
+    if (pass > 0) machine.add(sum, waiting, b.size());
+    if (!last) machine.copy(waiting, sum, b.size() * sizeof(A));
   }
 
-  Machine* machine_;
   gradient_places<A> places_;
   std::vector<gradient_bucket> buckets_;
   std::vector<section> sections_;

@@ -15,9 +15,11 @@
 #include <vector>
 
 #include <mpx/backend/concepts.hpp>
+#include <mpx/backend/mixed.hpp>
 #include <mpx/optim/decision.hpp>
 #include <mpx/optim/update.hpp>
 #include <mpx/plan/plan.hpp>
+#include <mpx/runtime/devices.hpp>
 #include <mpx/runtime/gradients.hpp>
 #include <mpx/runtime/links.hpp>
 #include <mpx/runtime/reducer.hpp>
@@ -33,9 +35,10 @@ class replica {
  public:
   using compute = typename Recipe::precision::compute;
   using accumulate = accumulator_t<compute>;
-  using machine = typename Backend::machine;
   using group = typename Backend::group;
   static constexpr auto& plan = plan_v<Model, Recipe>;
+  template <device_kind Kind>
+  using machine_on = typename backend_on<Backend, Kind>::machine;
   static constexpr std::size_t S = plan.stage_count;
   static constexpr std::size_t P = plan.device_count;
   static constexpr std::size_t T = plan.mesh.tensor;
@@ -48,7 +51,7 @@ class replica {
   using over_mesh = also_over_stages<over_tensor>;
   using updated = std::conditional_t<divides, weights_in_slices, whole_weights>;
   using ranks = std::conditional_t<T == 1, one_rank, rank_of<group, T, plan.capacity.rows_over_tensor>>;
-  using context = layer_context<machine, compute, ranks, splits>;
+  using context = layer_context<machine_on<plan.devices[0].kind>, compute, ranks, splits>;
 
   /// Of each device of the pipeline axis: `ranks_of_devices`, which tensor rank this is, beside the others;
   /// `data_groups`, where the data ranks meet.
@@ -56,8 +59,7 @@ class replica {
           std::uint64_t seed, std::chrono::milliseconds deadline)
       : data_rank_(data_rank),
         tensor_rank_(ranks_of_devices[0].number()),
-        devices_(make_devices(std::make_index_sequence<P>{})),
-        links_(plan, arenas(), deadline),
+        links_(plan, devices_.arenas(), deadline),
         slices_(make_slices()),
         stages_(make_stages(ranks_of_devices, std::make_index_sequence<S>{})) {
     if constexpr (plan.mesh.data > 1) make_reducers(data_groups);
@@ -98,8 +100,8 @@ class replica {
 
   /// Gradients become the sum over the data ranks: all of them on each, or this rank's slice.
   [[nodiscard]] device_gradients<over_data> sum_over_data_ranks(device_gradients<from_backward>&& of) {
-    for (std::size_t s = 0; s < reducers_.size(); ++s)
-      if (plan.stages[s].device_index == of.device()) reducers_[s].finish();
+    if constexpr (plan.mesh.data > 1)
+      each_stage_of(of.device(), [&](auto& stage) { reducers_[stage.number()].finish(stage.machine()); });
     return device_gradients<over_data>(of.device());
   }
 
@@ -112,7 +114,10 @@ class replica {
 
   /// Gradients of tied parameters become the sum over all who share them.
   [[nodiscard]] device_gradients<over_mesh> sum_over_stages(device_gradients<over_tensor>&& of) {
-    for (auto& t : ties_) t.sum_gradients(of.device());
+    if (!ties_.empty())
+      devices_.on(of.device(), [&](auto& d) {
+        for (auto& t : ties_) t.sum_gradients(of.device(), d.processor);
+      });
     return device_gradients<over_mesh>(of.device());
   }
 
@@ -128,7 +133,7 @@ class replica {
         for (std::size_t left = p.at.count; left > 0; ++sums, gradient.data += portion_elements) {
           std::size_t const n = std::min(left, portion_elements);
           *sums = {};
-          add_squares(devices_[of.device()].processor, *sums, gradient, n);
+          add_squares(stage.machine(), *sums, gradient, n);
           left -= n;
         }
       });
@@ -146,9 +151,8 @@ class replica {
         std::array<accumulate*, count> states{};
         for (std::size_t k = 0; k < count; ++k) states[k] = p.at.states + k * p.at.state_stride;
         update_parameter<typename Recipe::optimizer>(
-            devices_[of.device()].processor,
-            constants_for(asked.optimizer, asked.constants, static_cast<int>(p.at.info->rank)), p.master(), p.weights(),
-            p.gradient(), states, p.at.count, static_cast<accumulate>(decision.factor),
+            stage.machine(), constants_for(asked.optimizer, asked.constants, static_cast<int>(p.at.info->rank)), p.master(),
+            p.weights(), p.gradient(), states, p.at.count, static_cast<accumulate>(decision.factor),
             element_bound<typename Recipe::clipping>{asked.clipping});
       });
     });
@@ -169,9 +173,13 @@ class replica {
   }
 
   /// The calling thread works for this device from now on.
-  void use(std::size_t device) { devices_[device].processor.use(); }
+  void use(std::size_t device) {
+    devices_.on(device, [](auto& d) { d.processor.use(); });
+  }
   /// Everything that a device was asked for is done, and the numbers that it gives the host are written.
-  void finish(std::size_t device) { devices_[device].processor.finish(); }
+  void finish(std::size_t device) {
+    devices_.on(device, [](auto& d) { d.processor.finish(); });
+  }
 
   // --- while no pass runs ----------------------------------------------------------------------------------------------
   /// Calls f(stage) for each stage.
@@ -189,15 +197,17 @@ class replica {
 
   /// Tied copies take their owners' values, and every compute-type copy its master's.
   void copy_tied_values() {
-    for (auto& t : ties_) t.copy_values(devices_[0].processor);
+    for (auto& t : ties_)
+      t.copy_values([&](std::size_t device, auto f) { devices_.on(device, [&](auto& d) { f(d.processor); }); });
     each_stage([](auto& s) { s.refresh_weights(); });
   }
 
-  /// The machine that a layer lives on, for reading and writing its parameters.
-  [[nodiscard]] machine& machine_of(std::size_t layer) {
-    auto& found = devices_[plan.index_of(plan.placement[layer])].processor;
-    found.use();
-    return found;
+  /// Gives the host what stands in the memory of the device that a layer lives on.
+  void download(std::size_t layer, void* to, void const* from, std::size_t bytes) {
+    devices_.on(plan.index_of(plan.placement[layer]), [&](auto& d) {
+      d.processor.use();
+      d.processor.download(to, from, bytes);
+    });
   }
 
   /// One parameter by its layer's row and its index there.
@@ -222,40 +232,20 @@ class replica {
 
   [[nodiscard]] links<Backend, S>& channels() { return links_; }
   [[nodiscard]] std::span<std::byte> arena(std::size_t device) {
-    return {devices_[device].arena.data(), devices_[device].arena.size()};
+    std::span<std::byte> all;
+    devices_.on(device, [&](auto& d) { all = {d.arena.data(), d.arena.size()}; });
+    return all;
   }
   /// Bytes that a device's maths library holds beside the plan.
-  [[nodiscard]] std::size_t workspace_bytes(std::size_t device) const { return devices_[device].processor.workspace_bytes(); }
+  [[nodiscard]] std::size_t workspace_bytes(std::size_t device) {
+    std::size_t bytes = 0;
+    devices_.on(device, [&](auto& d) { bytes = d.processor.workspace_bytes(); });
+    return bytes;
+  }
 
  private:
-  struct device_state {
-    device_state(std::size_t bytes, int ordinal)
-        : arena(made<typename Backend::memory>(ordinal, bytes)), processor(made<machine>(ordinal)) {}
-    typename Backend::memory arena;
-    machine processor;
-  };
-
-  /// A machine or memory that is one of several of its kind is told which.
-  template <class Made, class... Arguments>
-  static Made made([[maybe_unused]] int ordinal, Arguments... arguments) {
-    if constexpr (std::constructible_from<Made, Arguments..., int>) return Made(arguments..., ordinal);
-    else return Made(arguments...);
-  }
-
-  template <std::size_t... I>
-  static std::array<device_state, P> make_devices(std::index_sequence<I...>) {
-    static_assert(((plan.devices[I].kind == Backend::kind) && ...),
-                  "mpx::trainer requires its backend to offer every kind of device that the placement names");
-    return {device_state(plan.arena_bytes[I], plan.devices[I].ordinal)...};
-  }
-  std::array<std::byte*, P> arenas() {
-    std::array<std::byte*, P> begin{};
-    for (std::size_t d = 0; d < P; ++d) begin[d] = devices_[d].arena.data();
-    return begin;
-  }
-
   template <std::size_t I>
-  using stage_t = stage<machine, compute, stage_layers_t<Model, Recipe, I>, ranks, splits>;
+  using stage_t = stage<machine_on<plan.stages[I].where.kind>, compute, stage_layers_t<Model, Recipe, I>, ranks, splits>;
   template <class Indices>
   struct stage_tuple;
   template <std::size_t... I>
@@ -270,8 +260,9 @@ class replica {
       return stage_tables{plan.stages.data(),      s,                       plan.layers.data(), plan.places.data(), plan.routes.routes.data(),
                           plan.routes.held.data(), plan.routes.held_count, plan.capacity,      slices_[s]};
     };
-    auto const on = [](std::size_t s) { return plan.stages[s].device_index; };
-    return stages{stage_t<I>(tables(I), devices_[on(I)].processor, devices_[on(I)].arena.data(), of_device[on(I)])...};
+    constexpr auto on = [](std::size_t s) { return plan.stages[s].device_index; };
+    return stages{stage_t<I>(tables(I), devices_.template at<on(I)>().processor,
+                             devices_.template at<on(I)>().arena.data(), of_device[on(I)])...};
   }
 
   void make_reducers(std::array<group*, P> const& data_groups) {
@@ -284,7 +275,7 @@ class replica {
       each_section<Model, Recipe>(stage.info(), [&](auto const& s, auto const&) { sections.push_back(s); });
       each_bucket(stage.info(), plan.places, plan.layers, detail::least_bucket<Recipe>, [&](auto const& b) { buckets.push_back(b); });
       std::size_t const d = stage.info().device_index, number = reducers_.size();
-      auto const& made = reducers_.emplace_back(devices_[d].processor, stage.gradient_memory(), std::move(buckets),
+      auto const& made = reducers_.emplace_back(stage.gradient_memory(), std::move(buckets),
                                                 std::move(sections), slices_[number], ways, *data_groups[d], data_rank_, sums[d]);
       sums[d] += made.numbers();
     });
@@ -315,20 +306,26 @@ class replica {
   void find_ties(std::chrono::milliseconds deadline) {
     auto const holder = [this](std::size_t layer, std::size_t index) {
       auto const whole = find(layer, index), part = find_updated(layer, index);
-      tie_holder<accumulate, compute> h{plan.index_of(plan.placement[layer]), {}, part.gradient, {}};
+      tie_holder<accumulate, compute> h{plan.index_of(plan.placement[layer]), {}, part.gradient, part.gradient, {}};
       if (plan.places[layer].shares_weights) return h;
       auto const& held = whole.master ? whole : part;
       h.master = {held.master, held.count};
       if (whole.weights) h.weights = {whole.weights, whole.count};
       return h;
     };
-    for (auto one = plan.ties.begin(); one != plan.ties.end(); ++one) {
-      auto const same = [&](tie const& other) { return other.with(*one); };
-      if (std::any_of(plan.ties.begin(), one, same)) continue;
-      std::vector holders{holder(one->owner_layer, one->owner_parameter)};
-      for (auto copy = one; copy != plan.ties.end(); ++copy)
-        if (same(*copy)) holders.push_back(holder(copy->copy_layer, copy->copy_parameter));
-      ties_.emplace_back(holders, find_updated(one->owner_layer, one->owner_parameter).count, P, deadline);
+    std::array<std::size_t, S> lent{};  // elements of its memory that a stage has given to ties so far
+    for (std::size_t i = 0; i < plan.ties.size(); ++i) {
+      if (!is_first_tie(plan, i)) continue;
+      std::size_t const owner = plan.ties[i].owner_layer, index = plan.ties[i].owner_parameter, meets = meeting_stage(plan, i);
+      device const where = meets < S ? plan.stages[meets].where : plan.placement[owner];
+      std::vector<tie_holder<accumulate, compute>> holders;
+      each_holder(plan, i, [&](std::size_t layer, std::size_t parameter) {
+        auto& h = holders.emplace_back(holder(layer, parameter));
+        if (meets == S || reaches(where.kind, plan.placement[layer].kind)) return;
+        on_stage(meets, [&](auto& stage) { h.met = stage.tied_gradients() + lent[meets]; });
+        lent[meets] += padded_elements(find(owner, index).count);
+      });
+      ties_.emplace_back(holders, find_updated(owner, index).count, P, deadline, where.kind);
     }
   }
 
@@ -419,7 +416,8 @@ class replica {
   template <class Stage>
   void prepare_to_reduce([[maybe_unused]] Stage& stage, [[maybe_unused]] std::size_t s, [[maybe_unused]] std::size_t row) {
     if constexpr (plan.mesh.data > 1)
-      reducers_[s].enter(row, [&](accumulate* memory, std::size_t first) { stage.collect_gradients_in(memory, first); });
+      reducers_[s].enter(stage.machine(), row,
+                         [&](accumulate* memory, std::size_t first) { stage.collect_gradients_in(memory, first); });
   }
 
   /// After a backward of stage s came to the end of this layer. The last backward of a step decides when gradients go,
@@ -453,11 +451,11 @@ class replica {
   static constexpr std::size_t capture_width() { return plan.layers[plan.layer_count - 1].takes.width; }
 
   std::size_t data_rank_, tensor_rank_;
-  std::array<device_state, P> devices_;
+  devices_at_work<Model, Recipe, Backend> devices_;
   links<Backend, S> links_;
   std::array<std::vector<held_slice>, S> slices_;  ///< of each stage; empty where nothing is divided
   stages stages_;
-  using reducer = gradient_reducer<group, machine, accumulate, plan.mesh.data>;
+  using reducer = gradient_reducer<group, accumulate, plan.mesh.data>;
   std::vector<reducer> reducers_;                ///< of each stage; none on one data rank
   std::array<std::size_t, S> backwards_done_{};  ///< in the step under way; written by the stage's device
   std::array<std::size_t, plan.layer_count + 1> first_portion_{};

@@ -63,6 +63,8 @@ class stage<Machine, T, stage_layers<Runs...>, Ranks, SplitsBackward> {
         collected_(at<accumulate>(info().gradients)) {}
 
   [[nodiscard]] stage_info const& info() const { return tables_.stages[tables_.number]; }
+  [[nodiscard]] std::size_t number() const { return tables_.number; }
+  [[nodiscard]] Machine& machine() const { return machine_; }
   [[nodiscard]] scratch_space const& scratch() const { return scratch_; }
 
   /// Writes the first values of all parameters and constants. They depend on the seed and the parameter's full name
@@ -281,6 +283,8 @@ class stage<Machine, T, stage_layers<Runs...>, Ranks, SplitsBackward> {
     return {at<accumulate>(info().gradients), at<accumulate>(info().waiting_sums), at<accumulate>(info().bucket_buffers),
             info().bucket_elements, info().buckets_at_once};
   }
+  /// Where gradients of tied parameters meet whose holders are on devices of two kinds.
+  [[nodiscard]] accumulate* tied_gradients() const { return at<accumulate>(info().tied_gradients); }
   /// From here on backward adds to gradients there: those of the stage from the `first`-th on.
   void collect_gradients_in(accumulate* memory, std::size_t first) {
     collected_ = memory;

@@ -212,7 +212,7 @@ class basic_trainer {
       for (std::size_t t = 0; t < plan.mesh.tensor; ++t) {
         auto const p = executor_.at(d, t).find_updated(named.layer, named.index);
         std::vector<accumulate> slice(p.count);
-        executor_.at(d, t).machine_of(named.layer).download(slice.data(), values_of(p), slice.size() * sizeof(accumulate));
+        executor_.at(d, t).download(named.layer, slice.data(), values_of(p), slice.size() * sizeof(accumulate));
         for (std::size_t i = 0; i < p.count; ++i) whole[p.info->whole_index(p.first + i, t)] = slice[i];
       }
     return whole;
