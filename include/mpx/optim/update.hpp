@@ -40,6 +40,7 @@ template <class Machine, class A, view Gradient>
 void add_squares(Machine& machine, square_sums<A>& sums, Gradient gradient, std::size_t n) {
   constexpr layout counted = over_mesh(layouts::squares, Gradient::mesh_layout);
   static_cast<void>(sizeof(detail::whole_squares<laid_out_t<Gradient::mesh_layout>>));
+  require_same_memory<Machine, Gradient>();
   machine.add_squares(counted.tensor == spread::partial ? &sums.slices : &sums.copies, gradient.data, n);
 }
 
@@ -49,6 +50,7 @@ template <class Optimizer, class Machine, view Master, view Weights, view Gradie
 void update_parameter(Machine& machine, typename Optimizer::constants const& constants, Master master, Weights weights,
                       Gradient gradient, std::array<A*, States> const& states, std::size_t n, A factor, Bound bound) noexcept {
   static_cast<void>(sizeof(detail::reduced_gradient<laid_out_t<Master::mesh_layout>, laid_out_t<Gradient::mesh_layout>>));
+  require_same_memory<Machine, Master, Weights, Gradient>();
   machine.template update<Optimizer>(constants, master.data, weights.data, gradient.data, states, n, factor, bound);
 }
 
