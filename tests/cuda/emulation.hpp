@@ -1,6 +1,7 @@
 // Runs a body as the GPU would: each thread of a block is a thread of the processor, which meets the others at barriers.
 #pragma once
 
+#include <algorithm>
 #include <array>
 #include <bit>
 #include <cstddef>
@@ -145,10 +146,14 @@ class emulated_block {
 };
 
 /// Runs all blocks, one after the other. Shared memory begins as NaN: what a body reads before it has written shows.
+/// `most_threads`: of a block, whole warps. A body shares its work out over the threads that there are, or says how many it
+/// needs at least.
 template <class Body>
-void emulate(Body const& body) {
-  auto const size = body.size();
+void emulate(Body const& body, unsigned most_threads = ~0u) {
+  if constexpr (requires { Body::least_threads; }) most_threads = std::max(most_threads, Body::least_threads);
+  auto size = body.size();
   if (size.blocks == 0) return;
+  size.threads = std::min<unsigned>(size.threads, most_threads);
   block_state state(size);
   std::vector<std::thread> threads;
   for (unsigned t = 0; t < size.threads; ++t)

@@ -128,7 +128,7 @@ struct matrix_attention_forward {
   std::int32_t const* lengths;
   score_bias<T> bias;
 
-  static constexpr unsigned most_threads = detail::block_threads;
+  static constexpr unsigned most_threads = detail::block_threads, least_threads = detail::block_threads;
   static constexpr unsigned queries = detail::block_tokens, keys_of_tile = 64;
 
   [[nodiscard]] launch_size size() const {
@@ -243,7 +243,7 @@ struct matrix_attention_key_gradients {
   attention_gradient_operands<T> of;
   T *dk, *dv;
 
-  static constexpr unsigned most_threads = detail::block_threads;
+  static constexpr unsigned most_threads = detail::block_threads, least_threads = detail::block_threads;
   static constexpr unsigned keys_of_block = detail::block_tokens, queries = 32;
 
   [[nodiscard]] launch_size size() const {
@@ -334,7 +334,7 @@ struct matrix_attention_query_gradients {
   T* dq;
   float* bias_shares;
 
-  static constexpr unsigned most_threads = detail::block_threads;
+  static constexpr unsigned most_threads = detail::block_threads, least_threads = detail::block_threads;
   static constexpr unsigned queries = detail::block_tokens, keys_of_tile = Width <= 64 ? 64 : 32;
   static constexpr unsigned distances = queries + keys_of_tile;
 
