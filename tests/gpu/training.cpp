@@ -18,6 +18,12 @@ using gpt2_in_two = mpx::place_at<mpx::at<"embedding", mpx::cuda<0>>, mpx::at<"l
                                   mpx::at<"norm", mpx::cuda<1>>, mpx::at<"head", mpx::cuda<1>>, mpx::at<"loss", mpx::cuda<1>>>;
 using seq2seq_in_two = mpx::place_at<mpx::at<"encoder", mpx::cuda<0>>, mpx::at<"decoder", mpx::cuda<1>>>;
 
+// The first half on the host: a table that is tied to a head on the GPU, an encoder whose memory a decoder there reads.
+using gpt2_on_both = mpx::place_at<mpx::at<"embedding", mpx::host<0>>, mpx::at<"layers.0", mpx::host<0>>,
+                                   mpx::at<"layers.1", mpx::cuda<0>>, mpx::at<"norm", mpx::cuda<0>>,
+                                   mpx::at<"head", mpx::cuda<0>>, mpx::at<"loss", mpx::cuda<0>>>;
+using seq2seq_on_both = mpx::place_at<mpx::at<"encoder", mpx::host<0>>, mpx::at<"decoder", mpx::cuda<0>>>;
+
 template <class Placement, class Precision, class Optimizer, class Schedule>
 using recipe = mpx::recipe<Placement, Schedule, Precision, mpx::clip_by_global_norm, mpx::noam, Optimizer,
                            mpx::microbatch_capacity<mpx::sequences<4>, mpx::source_tokens<6>, mpx::target_tokens<6>>>;
@@ -52,10 +58,11 @@ bool same_bits(std::vector<parameter> const& a, std::vector<parameter> const& b)
 }
 
 /// Gradient descent, whose steps are as far apart as the gradients: 20 steps stay within PyTorch's bound for 3.
-template <class Model>
+template <class Model, class Placement>
 void learns_what_the_host_learns() {
+  using on_gpu = recipe<Placement, mpx::f32_only, mpx::sgd, gpipe_4>;
   auto const host = after_20_steps<Model, recipe<mpx::place_all<>, mpx::f32_only, mpx::sgd, gpipe_4>, mpx::on_host::backend>();
-  auto const gpu = after_20_steps<Model, recipe<one_device, mpx::f32_only, mpx::sgd, gpipe_4>, mpx::on_cuda::backend>();
+  auto const gpu = after_20_steps<Model, on_gpu, mpx::cuda_backend<Model, on_gpu>>();
   REQUIRE(host.size() == gpu.size());
   double moved = 0;
   for (std::size_t i = 0; i < host.size(); ++i) {
@@ -81,12 +88,27 @@ void keeps_its_bits() {
 
 TEST_CASE("gpt2 learns on a GPU what it learns on the host", "[gpu][training]") {
   if (test::no_gpu()) return;
-  learns_what_the_host_learns<test::small_gpt2>();
+  learns_what_the_host_learns<test::small_gpt2, one_device>();
 }
 
 TEST_CASE("seq2seq learns on a GPU what it learns on the host", "[gpu][training]") {
   if (test::no_gpu()) return;
-  learns_what_the_host_learns<test::small_seq2seq>();
+  learns_what_the_host_learns<test::small_seq2seq, one_device>();
+}
+
+TEST_CASE("half on the host and half on a GPU, models learn what they learn on the host", "[gpu][training]") {
+  if (test::no_gpu()) return;
+  learns_what_the_host_learns<test::small_gpt2, gpt2_on_both>();
+  learns_what_the_host_learns<test::small_seq2seq, seq2seq_on_both>();
+}
+
+TEST_CASE("half on the host and half on a GPU, another run changes no bit, in bf16 and with two data ranks", "[gpu][training]") {
+  if (test::no_gpu()) return;
+  using both = mpx::recipe<gpt2_on_both, mpx::mesh<mpx::data<2>>, mpx::shard_optimizer, one_f_one_b_4, mpx::bf16_mixed,
+                           mpx::clip_by_global_norm, mpx::noam, mpx::adam,
+                           mpx::microbatch_capacity<mpx::sequences<4>, mpx::source_tokens<6>, mpx::target_tokens<6>>>;
+  using backend = mpx::cuda_backend<test::small_gpt2, both>;
+  CHECK(same_bits(after_20_steps<test::small_gpt2, both, backend>(), after_20_steps<test::small_gpt2, both, backend>()));
 }
 
 TEST_CASE("on a GPU neither another run nor another cut changes a bit", "[gpu][training]") {
