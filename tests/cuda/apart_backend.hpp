@@ -106,6 +106,9 @@ class apart_gpu : public emulated_gpu {
   void run(Body const& body) {
     run_apart(body);
   }
+  mpx::on_cuda::rows_by_id sorted(std::int32_t const* ids, std::size_t rows) {
+    return emulated_gpu::sorted(on_the_gpu(ids), rows);
+  }
 };
 
 /// The host's products, over the GPU's memory.
