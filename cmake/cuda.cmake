@@ -26,3 +26,12 @@ target_link_libraries(mpx_cuda_kernels PRIVATE mpx::cuda)
 add_library(mpx_cuda_development INTERFACE)
 target_link_libraries(mpx_cuda_development INTERFACE mpx_development CUDA::cudart_static CUDA::cublasLt)
 target_sources(mpx_cuda_development INTERFACE $<TARGET_OBJECTS:mpx_cuda_kernels>)
+
+# mpx::nccl: the same, and NCCL between the ranks of programs that name it.
+if(MPX_WITH_NCCL)
+  find_package(NCCL 2.14 REQUIRED GLOBAL)
+  add_library(mpx_nccl INTERFACE)
+  add_library(mpx::nccl ALIAS mpx_nccl)
+  set_target_properties(mpx_nccl PROPERTIES EXPORT_NAME nccl)
+  target_link_libraries(mpx_nccl INTERFACE mpx_cuda NCCL::nccl)
+endif()

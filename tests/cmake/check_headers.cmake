@@ -1,9 +1,9 @@
 # cmake -DCOMPILER=<path> -DINCLUDE_DIRS=<list> -DROOT=<include/mpx> -DDIRECTORY=<room, or .> -DSCRATCH=<directory>
 #       -P check_headers.cmake
-#       [-DMORE_DIRS=<list>] [-DLEFT_OUT=<header>]
+#       [-DMORE_DIRS=<list>] [-DNCCL_DIR=<directory>] [-DLEFT_OUT=<header>]
 # Compiles each header of one directory alone, included twice.
 cmake_minimum_required(VERSION 3.24)
-list(APPEND INCLUDE_DIRS ${MORE_DIRS})
+list(APPEND INCLUDE_DIRS ${MORE_DIRS} ${NCCL_DIR})
 include(${CMAKE_CURRENT_LIST_DIR}/compiler.cmake)
 
 file(GLOB headers RELATIVE ${ROOT} ${ROOT}/${DIRECTORY}/*.hpp)

@@ -2,6 +2,7 @@
 // pauses, as a library does in a queue of the GPU.
 #pragma once
 
+#include <algorithm>
 #include <atomic>
 #include <chrono>
 #include <condition_variable>
@@ -142,15 +143,13 @@ class fake_line {
         wire_->changed.notify_all();
       }
       std::vector<char> got(one.receives.size());
-      bool whole = true;
       // Whichever comes first is taken first.
-      for (std::size_t missing = got.size(); missing > 0 && whole;) {
+      for (std::size_t missing = got.size(); missing > 0 && !stop_;) {
         bool moved = false;
         for (std::size_t i = 0; i < got.size(); ++i)
           if (!got[i] && first_of_its_rank(one.receives, got, i) && take(one.receives[i])) got[i] = moved = true, --missing;
         if (moved) pause(lock);
         else wire_->changed.wait(lock);
-        whole = !stop_;
       }
       wire_->changed.wait(lock, [&] {
         return stop_ || std::all_of(sent.begin(), sent.end(), [](auto const& m) { return m->taken; });
