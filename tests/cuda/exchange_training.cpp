@@ -1,5 +1,5 @@
-// Whole trainings whose ranks meet over an exchange: the order in which a device's thread begins, takes and ends its sums, ties
-// and slices is the same on all ranks, and no bit is another one.
+// Whole trainings whose ranks meet over an exchange: all of them begin, take and end their sums, ties and slices in the same
+// order, and no bit is another one.
 #include <string>
 #include <vector>
 
@@ -46,7 +46,33 @@ bool trains_to_the_bits_of_the_hosts_groups() {
 
 using test::mesh_of;
 
+/// Which devices a trainer's machines are, in the order that they are made in: data rank by data rank, each of them tensor rank
+/// by tensor rank.
+std::vector<int> ordinals;
+struct numbered_machine : mpx::on_host::machine {
+  explicit numbered_machine(int ordinal = 0) { ordinals.push_back(ordinal); }
+};
+struct sharing_backend : mpx::on_host::backend {
+  using machine = numbered_machine;
+};
+struct dividing_backend : sharing_backend {
+  static constexpr bool ranks_have_own_devices = true;
+};
+
+template <class Backend, class Mesh>
+std::vector<int> ordinals_of() {
+  ordinals.clear();
+  mpx::basic_trainer<test::mesh_gpt2, test::mesh_recipe<Mesh, mpx::f32_only>, Backend> const trainer{{}};
+  return ordinals;
+}
+
 }  // namespace
+
+TEST_CASE("ranks share the placement's devices, or have their own where the backend says so", "[cuda][exchange_group]") {
+  CHECK(ordinals_of<sharing_backend, mesh_of<2, 2, 2>>() == std::vector<int>{0, 1, 0, 1, 0, 1, 0, 1});
+  CHECK(ordinals_of<dividing_backend, mesh_of<2, 2, 2>>() == std::vector<int>{0, 2, 1, 3, 4, 6, 5, 7});
+  CHECK(ordinals_of<dividing_backend, mesh_of<1, 2, 1>>() == std::vector<int>{0, 1});
+}
 
 TEST_CASE("over an exchange a tied gpt2 trains to the same bits", "[cuda][exchange_group]") {
   CHECK(trains_to_the_bits_of_the_hosts_groups<test::mesh_gpt2, mesh_of<2, 2, 1>, mpx::bf16_mixed, 4, mpx::adamw>());

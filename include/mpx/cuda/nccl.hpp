@@ -233,13 +233,15 @@ class nccl_group : public exchange_group<nccl_line> {
   using exchange_group::exchange_group;
 };
 
-/// As `backend`, but ranks meet through NCCL. Stages of a pipeline still reach each other by CUDA's copies.
+/// As `backend`, but ranks meet through NCCL, which wants a GPU for each: a placement names those of data and tensor rank 0,
+/// and the others' follow. Stages of a pipeline still reach each other by CUDA's copies.
 struct nccl_backend {
   using machine = on_cuda::machine;
   using memory = on_cuda::memory;
   using channel = on_cuda::channel;
   using group = nccl_group;
   static constexpr device_kind kind = device_kind::cuda;
+  static constexpr bool ranks_have_own_devices = true;
 };
 
 }  // namespace mpx::on_cuda

@@ -2,6 +2,7 @@
 /// The devices of a replica, each with its arena and its machine.
 #pragma once
 
+#include <algorithm>
 #include <array>
 #include <concepts>
 #include <cstddef>
@@ -51,7 +52,7 @@ struct device_at_work {
   }
 };
 
-/// All devices of the pipeline axis, by the plan's numbers: in an array when they are of one kind, else in a tuple.
+/// All devices of one data and tensor rank, those of the pipeline axis, by the plan's numbers: in an array when they are of one kind, else in a tuple.
 /// Errors  compile time: the backend does not offer a kind of device; names it
 template <class Model, class Recipe, class Backend>
 class devices_at_work {
@@ -66,7 +67,7 @@ class devices_at_work {
   }();
   using checked = decltype(verdict_on<detail::offered_devices<missing>>());
 
-  devices_at_work() : all_(all::made()) {}
+  devices_at_work(std::size_t data_rank, std::size_t tensor_rank) : all_(all::made(data_rank, tensor_rank)) {}
 
   template <std::size_t Number>
   [[nodiscard]] auto& at() {
@@ -87,6 +88,18 @@ class devices_at_work {
   }
 
  private:
+  /// Where a backend's ranks share no device, those that the placement names are the first ones of data and tensor rank 0, and
+  /// all are counted as on the mesh.
+  static int ordinal_of(std::size_t device, [[maybe_unused]] std::size_t data_rank, [[maybe_unused]] std::size_t tensor_rank) {
+    int const placed = plan.devices[device].ordinal;
+    if constexpr (requires { requires Backend::ranks_have_own_devices; }) {
+      int highest = 0;
+      for (std::size_t d = 0; d < P; ++d) highest = std::max(highest, plan.devices[d].ordinal);
+      return static_cast<int>(mesh_shape{plan.mesh.data, static_cast<std::size_t>(highest) + 1, plan.mesh.tensor}.number(
+          {data_rank, static_cast<std::size_t>(placed), tensor_rank}));
+    }
+    return placed;
+  }
   static constexpr bool of_one_kind = [] {
     for (device d : plan.devices)
       if (d.kind != plan.devices[0].kind) return false;
@@ -99,7 +112,9 @@ class devices_at_work {
     using in_array = std::array<device_at_work<Backend, plan.devices[0].kind>, P>;
     using in_tuple = std::tuple<device_at_work<Backend, plan.devices[I].kind>...>;
     using type = std::conditional_t<of_one_kind, in_array, in_tuple>;
-    static type made() { return {device_request{plan.arena_bytes[I], plan.devices[I].ordinal}...}; }
+    static type made(std::size_t data_rank, std::size_t tensor_rank) {
+      return {device_request{plan.arena_bytes[I], ordinal_of(I, data_rank, tensor_rank)}...};
+    }
   };
   using all = numbered<std::make_index_sequence<P>>;
 

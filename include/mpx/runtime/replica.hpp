@@ -59,6 +59,7 @@ class replica {
           std::uint64_t seed, std::chrono::milliseconds deadline)
       : data_rank_(data_rank),
         tensor_rank_(ranks_of_devices[0].number()),
+        devices_(data_rank, tensor_rank_),
         links_(plan, devices_.arenas(), deadline),
         slices_(make_slices()),
         stages_(make_stages(ranks_of_devices, std::make_index_sequence<S>{})) {
