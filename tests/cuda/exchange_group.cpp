@@ -34,8 +34,15 @@ class ranks_of {
     if (summands == 0) summands = static_cast<std::size_t>(ranks);
     auto const where = group::address::make();
     for (int r = 0; r < (processes ? ranks : 1); ++r)
-      if (processes) groups_.push_back(std::make_unique<group>("ranks", ranks, deadline, summands, where, r));
-      else groups_.push_back(std::make_unique<group>("ranks", ranks, deadline, summands));
+      if (processes)
+        groups_.push_back(std::make_unique<group>("ranks", ranks, deadline, summands, where, r));
+      else
+        groups_.push_back(std::make_unique<group>("ranks", ranks, deadline, summands));
+  }
+  ranks_of(ranks_of const&) = delete;
+  ranks_of& operator=(ranks_of const&) = delete;
+  ~ranks_of() {
+    on_ranks(static_cast<int>(groups_.size()), [&](int rank) { groups_[static_cast<std::size_t>(rank)].reset(); });
   }
   group& operator[](int rank) { return *groups_[groups_.size() > 1 ? static_cast<std::size_t>(rank) : 0]; }
 
@@ -68,9 +75,8 @@ TEMPLATE_TEST_CASE("every collective over an exchange leaves the bits of the hos
         ranks_of g(count, 20000ms, processes), several(count, 20000ms, processes, laws::some_bringers(ranks).size());
         std::vector<std::vector<std::vector<TestType>>> after(ranks);
         auto const said = said_by(g, count, [&](group& mine, int rank) {
-          after[static_cast<std::size_t>(rank)] = laws::after_collectives<TestType>(mine, several[rank], rank, slices, [](auto numbers) {
-            return laws::host_numbers<TestType>(std::move(numbers));
-          });
+          after[static_cast<std::size_t>(rank)] = laws::after_collectives<TestType>(
+              mine, several[rank], rank, slices, [](auto numbers) { return laws::host_numbers<TestType>(std::move(numbers)); });
         });
         CAPTURE(ranks, slices, processes);
         CHECK(said == std::vector<std::string>(ranks));
@@ -140,7 +146,8 @@ TEST_CASE("a rank that never comes is named at the deadline", "[cuda][exchange_g
     CHECK(said[0] == what + ": rank 0" + late + "2 of 3, without rank 1");
     CHECK(said[2] == what + ": rank 2" + late + "2 of 3, without rank 1");
     CHECK_THROWS_AS(call(processes[0], 0), aborted);  // its line is given up
-    CHECK_THROWS_WITH(processes[0].open(), "a group of processes is over (ranks): expected a new group with a new address, got open()");
+    CHECK_THROWS_WITH(processes[0].open(),
+                      "a group of processes is over (ranks): expected a new group with a new address, got open()");
   }
 }
 
@@ -155,8 +162,9 @@ TEST_CASE("a rank that dies in an exchange ends it at the deadline, and open() c
   // Both say that they bring 4 elements; one is gone before its line connects.
   group g("ranks", 2, 100ms);
   std::vector<float> one(4, 1.0f), two(4, 2.0f);
-  CHECK_THROWS_WITH(g.begin_sum(0, 0, one.data(), 4, {}, mpx::sum_order::one_by_one),
-                    "connect: rank 0 waits past the deadline (ranks): expected all ranks within 100 ms, got 1 of 2, without rank 1");
+  CHECK_THROWS_WITH(
+      g.begin_sum(0, 0, one.data(), 4, {}, mpx::sum_order::one_by_one),
+      "connect: rank 0 waits past the deadline (ranks): expected all ranks within 100 ms, got 1 of 2, without rank 1");
   CHECK_THROWS_AS(g.all_reduce(0, one.data(), 4), aborted);
   g.open();
   on_ranks(2, [&](int rank) { g.all_reduce(rank, (rank == 0 ? one : two).data(), 4); });
@@ -185,7 +193,8 @@ TEST_CASE("a network that fails is an error, and given up", "[cuda][exchange_gro
   auto const said = said_by(g, 2, sum);
   test::fake_line::network_is_down = false;
   for (std::size_t r = 0; r < 2; ++r)
-    CHECK(said[r] == "all_reduce: rank " + std::to_string(r) + " cannot reach the others (ranks): got the network is down (fake)");
+    CHECK(said[r] ==
+          "all_reduce: rank " + std::to_string(r) + " cannot reach the others (ranks): got the network is down (fake)");
   CHECK_THROWS_AS(sum(g[0], 0), aborted);
   g[0].open();
   CHECK(said_by(g, 2, sum) == std::vector<std::string>(2));
@@ -254,10 +263,11 @@ TEST_CASE("ranks that do not agree over an exchange all get the host's error, an
           std::vector<std::string>(2, "reduce_scatter" + slices));
     CHECK(said([&](group& mine, int rank, float* d) { mine.all_gather(rank, d + 2 * rank, d, rank == 0 ? equal : other); }) ==
           std::vector<std::string>(2, "all_gather" + slices));
-    CHECK(said([&](group& mine, int rank, float* d) { mine.reduce_scatter(rank, d, d + 2 * rank, rank == 0 ? equal : longer); }) ==
-          std::vector<std::string>{
-              "reduce_scatter over different numbers of elements (ranks): expected rank 0 with 4, got rank 1 with 5",
-              "reduce_scatter over different numbers of elements (ranks): expected rank 1 with 5, got rank 0 with 4"});
+    CHECK(said([&](group& mine, int rank, float* d) {
+            mine.reduce_scatter(rank, d, d + 2 * rank, rank == 0 ? equal : longer);
+          }) == std::vector<std::string>{
+                    "reduce_scatter over different numbers of elements (ranks): expected rank 0 with 4, got rank 1 with 5",
+                    "reduce_scatter over different numbers of elements (ranks): expected rank 1 with 5, got rank 0 with 4"});
     CHECK(said([&](group& mine, int rank, float* d) { mine.all_reduce_max(rank, d, rank == 0 ? 4 : 3); })[1] ==
           "all_reduce over different numbers of elements (ranks): expected rank 1 with 3, got rank 0 with 4");
     CHECK(said([&](group& mine, int rank, float* d) { mine.broadcast(rank, rank, d, 4); }) ==
@@ -266,10 +276,13 @@ TEST_CASE("ranks that do not agree over an exchange all get the host's error, an
     CHECK(said([&](group& mine, int rank, float* d) { mine.all_gather(rank, d, d, short_table); })[0] ==
           "all_gather without a slice for each rank (ranks): expected 3 bounds that begin at 0 and never fall, got 2 bounds");
     CHECK(said([&](group& mine, int rank, float* d) {
-            if (rank == 0) mine.all_reduce(rank, d, 4);
-            else mine.broadcast(rank, 0, d, 4);
-          })[0] == "ranks in different collectives (ranks): expected rank 0 in all_reduce (kind 1, number 0, elements of 4 bytes), got "
-                   "rank 1 in broadcast (kind 7, number 0, elements of 4 bytes)");
+            if (rank == 0)
+              mine.all_reduce(rank, d, 4);
+            else
+              mine.broadcast(rank, 0, d, 4);
+          })[0] ==
+          "ranks in different collectives (ranks): expected rank 0 in all_reduce (kind 1, number 0, elements of 4 bytes), got "
+          "rank 1 in broadcast (kind 7, number 0, elements of 4 bytes)");
     // And after all that, they agree.
     CHECK(said_by(g, 2, [&](group& mine, int rank) { mine.all_reduce(rank, data[static_cast<std::size_t>(rank)].data(), 5); }) ==
           std::vector<std::string>(2));
@@ -277,7 +290,8 @@ TEST_CASE("ranks that do not agree over an exchange all get the host's error, an
   }
 }
 
-TEST_CASE("an all_reduce over an exchange without one of its summands, or with one too many, is an error", "[cuda][exchange_group]") {
+TEST_CASE("an all_reduce over an exchange without one of its summands, or with one too many, is an error",
+          "[cuda][exchange_group]") {
   for (bool const processes : {false, true}) {
     std::vector<float> data(4, 1.0f);
     ranks_of g(2, 20000ms, processes, 3);
@@ -289,10 +303,11 @@ TEST_CASE("an all_reduce over an exchange without one of its summands, or with o
         mine.all_reduce(rank, std::span<mpx::summand<float> const>(brought), 4);
       });
     };
-    CHECK(said({0}, {2}) ==
-          std::vector<std::string>(2, "all_reduce without one of its summands (ranks): expected 3 summands, got none at place 1"));
-    CHECK(said({0, 1}, {1, 2}) == std::vector<std::string>(
-                                      2, "all_reduce with a summand twice (ranks): expected one at place 1, got another one of rank 1"));
+    CHECK(said({0}, {2}) == std::vector<std::string>(
+                                2, "all_reduce without one of its summands (ranks): expected 3 summands, got none at place 1"));
+    CHECK(said({0, 1}, {1, 2}) ==
+          std::vector<std::string>(
+              2, "all_reduce with a summand twice (ranks): expected one at place 1, got another one of rank 1"));
     CHECK(said({3}, {3}) ==
           std::vector<std::string>(2, "all_reduce with a summand too many (ranks): expected 3 summands, got one at place 3"));
     CHECK(said({0, 1, 2}, {}) == std::vector<std::string>(2));
@@ -309,14 +324,16 @@ TEST_CASE("ranks that begin a sum of different sizes all get an error when they 
       mine.take_sum<float>(rank, 0);
     });
     std::string const different = "sum over different numbers of elements (ranks): expected rank ";
-    CHECK(said == std::vector<std::string>{different + "0 with 200, got rank 2 with 150", different + "1 with 200, got rank 2 with 150",
+    CHECK(said == std::vector<std::string>{different + "0 with 200, got rank 2 with 150",
+                                           different + "1 with 200, got rank 2 with 150",
                                            different + "2 with 150, got rank 0 with 200"});
     for (auto const& d : data) CHECK(d == std::vector<float>(200, 1.0f));
     CHECK_THROWS_AS(g[0].barrier(0), aborted);
     if (processes) continue;
     g[0].open();
-    CHECK(said_by(g, 3, [&](group& mine, int rank) { mine.all_reduce(rank, data[static_cast<std::size_t>(rank)].data(), 200); }) ==
-          std::vector<std::string>(3));
+    CHECK(said_by(g, 3, [&](group& mine, int rank) {
+            mine.all_reduce(rank, data[static_cast<std::size_t>(rank)].data(), 200);
+          }) == std::vector<std::string>(3));
     CHECK(data[2] == std::vector<float>(200, 3.0f));
   }
 }
@@ -352,7 +369,8 @@ TEST_CASE("no rank leaves a barrier before the last has come, over an exchange t
   }
 }
 
-TEST_CASE("a group over an exchange needs a rank, no more parts than it combines, and a rank of its own", "[cuda][exchange_group]") {
+TEST_CASE("a group over an exchange needs a rank, no more parts than it combines, and a rank of its own",
+          "[cuda][exchange_group]") {
   CHECK_THROWS_WITH(group("ranks", 0, 1s), "a group without ranks (ranks): expected at least 1 rank, got 0");
   CHECK_THROWS_WITH(group("ranks", 2, 1s, 65), "a group with too many parts (ranks): expected at most 64, got 65");
   auto const where = group::address::make();

@@ -32,7 +32,8 @@ std::vector<float> trained(bool fails_once = false) {
     all.push_back(report.gradient_norm);
   }
   trainer.each_parameter([&](std::string const& name, auto const&) {
-    for (auto const& values : {trainer.parameter(name), trainer.gradient(name)}) all.insert(all.end(), values.begin(), values.end());
+    for (auto const& values : {trainer.parameter(name), trainer.gradient(name)})
+      all.insert(all.end(), values.begin(), values.end());
   });
   all.push_back(static_cast<float>(trainer.evaluate(test::mesh_batch(7))));
   return all;
@@ -79,8 +80,8 @@ TEST_CASE("over an exchange a tied gpt2 trains to the same bits", "[cuda][exchan
 }
 
 TEST_CASE("over an exchange a seq2seq on tensor ranks trains to the same bits", "[cuda][exchange_group]") {
-  CHECK(trains_to_the_bits_of_the_hosts_groups<test::mesh_seq2seq, mesh_of<2, 1, 2>, mpx::f32_only, 4, mpx::adam, mpx::sequence_parallel,
-                                               mpx::shard_optimizer, mpx::canonical_sum>());
+  CHECK(trains_to_the_bits_of_the_hosts_groups<test::mesh_seq2seq, mesh_of<2, 1, 2>, mpx::f32_only, 4, mpx::adam,
+                                               mpx::sequence_parallel, mpx::shard_optimizer, mpx::canonical_sum>());
 }
 
 TEST_CASE("over an exchange three data ranks with slices of gradients train to the same bits", "[cuda][exchange_group]") {
@@ -88,7 +89,8 @@ TEST_CASE("over an exchange three data ranks with slices of gradients train to t
                                                mpx::shard_gradients, mpx::gradient_buckets<mpx::bytes{4096}>>());
 }
 
-TEST_CASE("a step that the network does not carry is an error, and done again it leaves the same bits", "[cuda][exchange_group]") {
+TEST_CASE("a step that the network does not carry is an error, and done again it leaves the same bits",
+          "[cuda][exchange_group]") {
   using recipe = test::mesh_recipe<mesh_of<2, 2, 1>, mpx::bf16_mixed, test::eager<4>, mpx::adamw>;
   auto const expected = trained<mpx::on_host::backend, test::mesh_gpt2, recipe>();
   CHECK(test::same_bytes(trained<exchange_backend, test::mesh_gpt2, recipe>(true), expected));

@@ -86,11 +86,18 @@ bool passes_on_ranks(int ranks, std::string const& name) {
     if (pipe(ends.data()) != 0) return false;
   std::vector<pid_t> children;
   for (int r = 0; r < ranks; ++r) {
-    std::vector<std::pair<std::string, std::string>> settings{
-        {"MPX_TEST_RANK", std::to_string(r)}, {"MPX_TEST_RANKS", std::to_string(ranks)}, {"NCCL_HOSTID", "mpx-rank-" + std::to_string(r)},
-        {"NCCL_SOCKET_IFNAME", "lo"},         {"NCCL_NET", "Socket"},                    {"NCCL_IB_DISABLE", "1"},
-        {"NCCL_P2P_DISABLE", "1"},            {"NCCL_SHM_DISABLE", "1"},                 {"NCCL_NVLS_ENABLE", "0"},
-        {"NCCL_MNNVL_ENABLE", "0"},           {"NCCL_MAX_CTAS", "2"},                    {"NCCL_PROTO", "Simple"}};
+    std::vector<std::pair<std::string, std::string>> settings{{"MPX_TEST_RANK", std::to_string(r)},
+                                                              {"MPX_TEST_RANKS", std::to_string(ranks)},
+                                                              {"NCCL_HOSTID", "mpx-rank-" + std::to_string(r)},
+                                                              {"NCCL_SOCKET_IFNAME", "lo"},
+                                                              {"NCCL_NET", "Socket"},
+                                                              {"NCCL_IB_DISABLE", "1"},
+                                                              {"NCCL_P2P_DISABLE", "1"},
+                                                              {"NCCL_SHM_DISABLE", "1"},
+                                                              {"NCCL_NVLS_ENABLE", "0"},
+                                                              {"NCCL_MNNVL_ENABLE", "0"},
+                                                              {"NCCL_MAX_CTAS", "2"},
+                                                              {"NCCL_PROTO", "Simple"}};
     for (std::size_t other = 0; other < pipes.size(); ++other) {
       settings.emplace_back("MPX_TEST_FROM" + std::to_string(other), std::to_string(pipes[other][0]));
       settings.emplace_back("MPX_TEST_TO" + std::to_string(other), std::to_string(pipes[other][1]));
@@ -139,9 +146,10 @@ TEST_CASE("a group of NCCL says in one sentence that there is no GPU", "[gpu][nc
     });
   for (auto& t : threads) t.join();
   for (int r = 0; r < 2; ++r)
-    CHECK(said[static_cast<std::size_t>(r)] == "connect: rank " + std::to_string(r) +
-                                                   " cannot reach the others (data ranks): got NCCL without a GPU (nccl): expected one "
-                                                   "for each rank, got a machine without");
+    CHECK(said[static_cast<std::size_t>(r)] ==
+          "connect: rank " + std::to_string(r) +
+              " cannot reach the others (data ranks): got NCCL without a GPU (nccl): expected one "
+              "for each rank, got a machine without");
   CHECK(test::said([] { nccl_address::make(); }) ==
         "NCCL without a GPU (nccl): expected one for each rank, got a machine without");
 }
@@ -154,14 +162,16 @@ TEST_CASE("ranks of one process meet in its memory before NCCL is asked", "[gpu]
 }
 
 // Each of these begins again in a process for each rank, where it is that rank.
-TEMPLATE_TEST_CASE("every collective of NCCL ranks leaves the bits of the host's", "[gpu][nccl]", float, double, mpx::bf16, mpx::f16) {
+TEMPLATE_TEST_CASE("every collective of NCCL ranks leaves the bits of the host's", "[gpu][nccl]", float, double, mpx::bf16,
+                   mpx::f16) {
   if (test::no_gpu()) return;
   if (rank_process::is_one()) return collectives_leave_the_bits_of_the_host<TestType>(rank_process());
   std::string const type = std::is_same_v<TestType, float>       ? "float"
                            : std::is_same_v<TestType, double>    ? "double"
                            : std::is_same_v<TestType, mpx::bf16> ? "mpx::bf16"
                                                                  : "mpx::f16";
-  for (int const ranks : {2, 3}) CHECK(passes_on_ranks(ranks, "every collective of NCCL ranks leaves the bits of the host's - " + type));
+  for (int const ranks : {2, 3})
+    CHECK(passes_on_ranks(ranks, "every collective of NCCL ranks leaves the bits of the host's - " + type));
 }
 
 TEST_CASE("an NCCL rank that never comes is named at the deadline", "[gpu][nccl]") {

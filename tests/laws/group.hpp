@@ -56,7 +56,8 @@ class host_numbers {
 /// `slices` has them. `make(numbers)` puts numbers where the rank works: data() and read(). `several`: a group of as many
 /// summands as some_bringers says.
 template <class T, class Group, class Make>
-std::vector<std::vector<T>> after_collectives(Group& g, Group& several, int rank, std::vector<std::size_t> const& slices, Make make) {
+std::vector<std::vector<T>> after_collectives(Group& g, Group& several, int rank, std::vector<std::size_t> const& slices,
+                                              Make make) {
   auto const r = static_cast<std::size_t>(rank);
   std::size_t const ranks = slices.size() - 1, n = slices.back(), begin = slices[r], size = slices[r + 1] - begin;
   auto const mine = numbers_of_rank<T>(r, n);
@@ -109,7 +110,8 @@ std::vector<std::vector<T>> after_collectives(Group& g, Group& several, int rank
     g.end_sum(rank, 3);
     // Of a sum in slices a rank has its own one: the rest is nobody's.
     auto const held = sliced.read();
-    after.emplace_back(held.begin() + static_cast<std::ptrdiff_t>(begin), held.begin() + static_cast<std::ptrdiff_t>(begin + size));
+    after.emplace_back(held.begin() + static_cast<std::ptrdiff_t>(begin),
+                       held.begin() + static_cast<std::ptrdiff_t>(begin + size));
     for (auto* one : {&whole, &again, &between}) after.push_back(one->read());
   }
   return after;
@@ -151,7 +153,8 @@ inline std::vector<std::vector<std::size_t>> slice_tables(std::size_t ranks) {
     for (std::size_t r = 0; r < ranks; ++r) out.back().push_back(out.back().back() + step);
   }
   out.emplace_back(1, 0);
-  for (std::size_t r = 0; r < ranks; ++r) out.back().push_back(out.back().back() + (r % 2 == 0 ? 0 : 257 * r));  // the first is empty
+  for (std::size_t r = 0; r < ranks; ++r)
+    out.back().push_back(out.back().back() + (r % 2 == 0 ? 0 : 257 * r));  // the first is empty
   out.emplace_back(1, 0);
   for (std::size_t r = 0; r < ranks; ++r) out.back().push_back(out.back().back() + (r == 0 ? 513 : r % 3));
   return out;

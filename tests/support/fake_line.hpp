@@ -37,7 +37,7 @@ class fake_wire {
   std::mutex mutex;
   std::condition_variable changed;
   std::map<std::pair<int, int>, box> boxes;  ///< [from, to]
-  int ends = 0;
+  int ends = 0, left = 0;
   std::size_t bytes_carried = 0;
 };
 
@@ -63,7 +63,20 @@ class fake_line {
   }
   fake_line(fake_line const&) = delete;
   fake_line& operator=(fake_line const&) = delete;
-  ~fake_line() { abort(); }
+  ~fake_line() {
+    if (left_) {  // for the others, as NCCL may: not for ever, since processes come and go
+      std::unique_lock lock(wire_->mutex);
+      wire_->changed.wait_for(lock, std::chrono::milliseconds(100), [&] { return wire_->left >= wire_->ends || stop_; });
+    }
+    abort();
+  }
+
+  void leave() noexcept {
+    std::scoped_lock const lock(wire_->mutex);
+    if (stop_ || carried_ < asked_ || std::exchange(left_, true)) return;
+    ++wire_->left;
+    wire_->changed.notify_all();
+  }
 
   bool connected() {
     std::scoped_lock const lock(wire_->mutex);
@@ -151,9 +164,8 @@ class fake_line {
         if (moved) pause(lock);
         else wire_->changed.wait(lock);
       }
-      wire_->changed.wait(lock, [&] {
-        return stop_ || std::all_of(sent.begin(), sent.end(), [](auto const& m) { return m->taken; });
-      });
+      wire_->changed.wait(lock,
+                          [&] { return stop_ || std::all_of(sent.begin(), sent.end(), [](auto const& m) { return m->taken; }); });
       if (stop_) {
         for (auto const& m : sent) m->from = nullptr;  // nobody reads what is not this rank's any more
         return;
@@ -195,7 +207,7 @@ class fake_line {
   std::deque<exchange> queue_;
   std::uint64_t asked_ = 0, carried_ = 0;
   std::uint32_t pauses_ = 0;
-  bool stop_ = false;
+  bool stop_ = false, left_ = false;
   std::thread worker_;
 };
 

@@ -17,14 +17,24 @@ namespace mpx {
 
 /// What ranks do together, each with its own words for it.
 enum class collective : unsigned char {
-  barrier, all_reduce, all_reduce_in_pairs, all_reduce_max, reduce_scatter, reduce_scatter_in_pairs, all_gather, broadcast,
-  begin_sum, begin_sum_in_pairs, take_sum
+  barrier,
+  all_reduce,
+  all_reduce_in_pairs,
+  all_reduce_max,
+  reduce_scatter,
+  reduce_scatter_in_pairs,
+  all_gather,
+  broadcast,
+  begin_sum,
+  begin_sum_in_pairs,
+  take_sum
 };
 
 /// How errors call it.
 [[nodiscard]] constexpr char const* name_of(collective kind) {
-  constexpr std::array<char const*, 11> names{"barrier",    "all_reduce", "all_reduce", "all_reduce", "reduce_scatter", "reduce_scatter",
-                                              "all_gather", "broadcast",  "sum",        "sum",        "sum"};
+  constexpr std::array<char const*, 11> names{
+      "barrier",   "all_reduce", "all_reduce", "all_reduce", "reduce_scatter", "reduce_scatter", "all_gather",
+      "broadcast", "sum",        "sum",        "sum"};
   return names[static_cast<std::size_t>(kind)];
 }
 

@@ -32,6 +32,8 @@ namespace mpx {
 ///   combine<T>(how, parts, count, n, slice), copy(to, from, bytes)   behind what the thread has asked for
 ///   scratch(number, bytes)     memory for bytes that arrive; grows, and loses what was in it
 ///   words(count)               memory that the host and an exchange both reach, as long as the line lives
+///   leave()                    all has gone well, and there will be no more exchanges: the destructor may wait for the other
+///                              ends to leave too; without it, it waits for nobody
 ///   abort()                    nothing of it is under way any more when it returns
 ///   most_parts                 that combine takes
 /// Errors  throws mpx::error when a rank waits past the deadline, when the network fails, when the ranks disagree on the
@@ -64,9 +66,7 @@ class exchange_group {
 
   // What these do is said in thread_group: bit for bit the same.
   template <class T>
-  void all_reduce(int rank, T* data, std::size_t n) {
-    combine_one(collective::all_reduce, rank, data, n);
-  }
+  void all_reduce(int rank, T* data, std::size_t n) { combine_one(collective::all_reduce, rank, data, n); }
   template <class T>
   void all_reduce_max(int rank, T* data, std::size_t n) {
     combine_one(collective::all_reduce_max, rank, data, n);
@@ -95,12 +95,12 @@ class exchange_group {
     net_.agree(own, {collective::all_gather, 0, slices.back(), sizeof(T), slices});
     std::size_t const n = slices[own.rank + 1] - slices[own.rank];
     if (slices.back() > 0) {
-      net_.finish(own, net_.exchange(own, "all_gather", [&](Line& line) {
-               net_.each_other(own, [&](std::size_t r) {
-                 send_elements(line, r, slice, n);
-                 receive_elements(line, r, whole + slices[r], slices[r + 1] - slices[r]);
-               });
-             }), "all_gather");
+      net_.exchange_and_wait(own, "all_gather", [&](Line& line) {
+        net_.each_other(own, [&](std::size_t r) {
+          send_elements(line, r, slice, n);
+          receive_elements(line, r, whole + slices[r], slices[r + 1] - slices[r]);
+        });
+      });
       if (n > 0 && slice != whole + slices[own.rank]) own.line->copy(whole + slices[own.rank], slice, n * sizeof(T));
     }
     own.brought += n * sizeof(T);
@@ -111,19 +111,20 @@ class exchange_group {
     lane& own = net_.open_lane(rank);
     net_.agree(own, {collective::broadcast, at(root), n, sizeof(T), {}});
     if (n > 0 && net_.count() > 1)
-      net_.finish(own, net_.exchange(own, "broadcast", [&](Line& line) { line.broadcast(root, data, n * sizeof(T)); }), "broadcast");
+      net_.exchange_and_wait(own, "broadcast", [&](Line& line) { line.broadcast(root, data, n * sizeof(T)); });
     if (rank == root) own.brought += n * sizeof(T);
   }
 
-  // A sum in three parts, as in thread_group: its exchange is under way from begin_sum on. Ranks begin sums in the same order,
-  // and take them in the same order; what they do between, each as it likes, is no collective of this group.
+  // A sum in three parts, as in thread_group: its exchange is under way from begin_sum on, and waits for nobody. All ranks
+  // begin and take their sums, and come to the collectives between them, in the same order: exchanges stand in a queue.
   template <class T>
   void begin_sum(int rank, std::size_t number, T* data, std::size_t n, std::span<std::size_t const> slices, sum_order order) {
     if (!slices.empty()) check_slices(slices, "sum");
     lane& own = net_.open_lane(rank);
     while (own.sums.size() <= number) own.sums.emplace_back();
     sum_under_way& sum = own.sums[number];
-    if (sum.begun) throw error({"a sum begun again before its end", net_.name(), "end_sum first", "number " + std::to_string(number)});
+    if (sum.begun)
+      throw error({"a sum begun again before its end", net_.name(), "end_sum first", "number " + std::to_string(number)});
     auto const kind = order == sum_order::in_pairs ? collective::begin_sum_in_pairs : collective::begin_sum;
     net_.connect(own, n);
     sum = {.data = data, .n = n, .slices = slices, .order = order, .begun = true};
@@ -215,21 +216,23 @@ class exchange_group {
   using lines = rank_lines<Line, work>;
   using lane = typename lines::lane;
 
-  exchange_group(std::string name, int ranks, clock::duration deadline, std::size_t summands, std::optional<address> where, int here)
+  exchange_group(std::string name, int ranks, clock::duration deadline, std::size_t summands, std::optional<address> where,
+                 int here)
       : summands_(summands), net_(std::move(name), ranks, deadline, summands, std::move(where), here) {}
 
   static std::size_t at(int rank) { return static_cast<std::size_t>(rank); }
 
   sum_under_way& sum_of(lane& own, std::size_t number, bool sum_under_way::*so_far) const {
     if (number >= own.sums.size() || !(own.sums[number].*so_far))
-      throw error({so_far == &sum_under_way::begun ? "a sum taken that was not begun" : "a sum ended that was not taken", net_.name(),
-                   "begin_sum, take_sum, end_sum", "number " + std::to_string(number)});
+      throw error({so_far == &sum_under_way::begun ? "a sum taken that was not begun" : "a sum ended that was not taken",
+                   net_.name(), "begin_sum, take_sum, end_sum", "number " + std::to_string(number)});
     return own.sums[number];
   }
   void check_slices(std::span<std::size_t const> slices, char const* what) const {
     if (slices.size() != net_.count() + 1 || slices.front() != 0 || !std::is_sorted(slices.begin(), slices.end()))
       throw error({std::string(what) + " without a slice for each rank", net_.name(),
-                   std::to_string(net_.count() + 1) + " bounds that begin at 0 and never fall", std::to_string(slices.size()) + " bounds"});
+                   std::to_string(net_.count() + 1) + " bounds that begin at 0 and never fall",
+                   std::to_string(slices.size()) + " bounds"});
   }
   /// Whole cache lines, as even as they allow.
   [[nodiscard]] share_bounds shares(std::size_t n, std::size_t element) const {
@@ -272,31 +275,29 @@ class exchange_group {
     // Behind the parts that arrive, room for the result of a rank that brings none.
     T* scratch = reinterpret_cast<T*>(own.line->scratch(0, (summands_ + 1) * share * sizeof(T)));
     T* const result = mine.empty() ? scratch + summands_ * share : mine[0].data + begin;
-    net_.finish(own, net_.exchange(own, "all_reduce", [&](Line& line) {
-             for (std::size_t place = 0; place < summands_; ++place) {
-               if (own.owners[place] == own.rank) {
-                 T* const part = static_cast<T*>(own.parts[place]);
-                 net_.each_other(own, [&](std::size_t r) {
-                   send_elements(line, r, part + bounds(r), bounds(r + 1) - bounds(r));
-                 });
-                 own.parts[place] = part + begin;
-               } else {
-                 receive_elements(line, own.owners[place], scratch, share);
-                 own.parts[place] = std::exchange(scratch, scratch + share);
-               }
-             }
-           }), "all_reduce");
+    net_.exchange_and_wait(own, "all_reduce", [&](Line& line) {
+      for (std::size_t place = 0; place < summands_; ++place) {
+        if (own.owners[place] == own.rank) {
+          T* const part = static_cast<T*>(own.parts[place]);
+          net_.each_other(own, [&](std::size_t r) { send_elements(line, r, part + bounds(r), bounds(r + 1) - bounds(r)); });
+          own.parts[place] = part + begin;
+        } else {
+          receive_elements(line, own.owners[place], scratch, share);
+          own.parts[place] = std::exchange(scratch, scratch + share);
+        }
+      }
+    });
     auto const how = kind == collective::all_reduce_max        ? combining::largest
                      : kind == collective::all_reduce_in_pairs ? combining::sum_in_pairs
                                                                : combining::sum;
     if (share > 0) own.line->template combine<T>(how, own.parts.data(), summands_, share, result);
     auto const brings = [&](std::size_t r) { return std::find(own.owners.begin(), own.owners.end(), r) != own.owners.end(); };
-    net_.finish(own, net_.exchange(own, "all_reduce", [&](Line& line) {
-             net_.each_other(own, [&](std::size_t r) {
-               if (brings(r)) send_elements(line, r, result, share);
-               if (!mine.empty()) receive_elements(line, r, mine[0].data + bounds(r), bounds(r + 1) - bounds(r));
-             });
-           }), "all_reduce");
+    net_.exchange_and_wait(own, "all_reduce", [&](Line& line) {
+      net_.each_other(own, [&](std::size_t r) {
+        if (brings(r)) send_elements(line, r, result, share);
+        if (!mine.empty()) receive_elements(line, r, mine[0].data + bounds(r), bounds(r + 1) - bounds(r));
+      });
+    });
     for (std::size_t i = 1; i < mine.size(); ++i) own.line->copy(mine[i].data, mine[0].data, n * sizeof(T));
   }
 

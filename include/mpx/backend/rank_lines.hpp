@@ -88,6 +88,15 @@ class rank_lines {
     for (std::size_t r = 0; r < ranks_; ++r) lanes_.emplace_back(r, ranks_, summands);
   }
 
+  rank_lines(rank_lines const&) = delete;
+  rank_lines& operator=(rank_lines const&) = delete;
+  ~rank_lines() {
+    bool const at_rest =
+        !board_.is_aborted() && std::none_of(lanes_.begin(), lanes_.end(), [](auto const& own) { return own.given_up; });
+    for (auto& own : lanes_)  // all before the first one's end, which may wait for them
+      if (own.line != nullptr && at_rest) own.line->leave();
+  }
+
   [[nodiscard]] std::size_t count() const noexcept { return ranks_; }
   [[nodiscard]] std::string const& name() const noexcept { return name_; }
 
@@ -139,6 +148,10 @@ class rank_lines {
   }
   void finish(lane& own, std::uint64_t mark, char const* what) {
     until(own, what, [&](Line& line) { return line.done(mark); }, [] { return std::string("an exchange that does not end"); });
+  }
+  template <class F>
+  void exchange_and_wait(lane& own, char const* what, F calls) {
+    finish(own, exchange(own, what, calls), what);
   }
 
   void give_up(lane& own) noexcept {
@@ -263,8 +276,10 @@ class rank_lines {
   }
   [[nodiscard]] error late(lane const& own, char const* what, std::string const& got) const {
     auto const waited = std::chrono::duration_cast<std::chrono::milliseconds>(deadline_).count();
-    return error({.what = std::string(what) + ": rank " + std::to_string(own.rank) + " waits past the deadline", .where = name_,
-                  .expected = "all ranks within " + std::to_string(waited) + " ms", .got = got});
+    return error({.what = std::string(what) + ": rank " + std::to_string(own.rank) + " waits past the deadline",
+                  .where = name_,
+                  .expected = "all ranks within " + std::to_string(waited) + " ms",
+                  .got = got});
   }
   static std::string missing_of(std::vector<char> const& there) {
     std::string missing;

@@ -143,11 +143,21 @@ class nccl_line {
   }
   std::uint64_t* words(std::size_t count) {
     void* data = nullptr;
-    on_cuda::check(cudaHostAlloc(&data, count * sizeof(std::uint64_t), cudaHostAllocPortable), "find memory that the host shares");
+    on_cuda::check(cudaHostAlloc(&data, count * sizeof(std::uint64_t), cudaHostAllocPortable),
+                   "find memory that the host shares");
     on_host_.push_back(data);
     return static_cast<std::uint64_t*>(data);
   }
 
+  /// What this rank has sent may still be on its way out when its own exchanges have ended. NCCL is told to end that, and the
+  /// destructor waits for it; but not where something is under way, or has failed.
+  void leave() noexcept {
+    ncclResult_t state = ncclSuccess;
+    if (ranks_ == nullptr || left_ || cudaStreamQuery(exchanges_) != cudaSuccess) return;
+    if (ncclCommGetAsyncError(ranks_, &state) != ncclSuccess || state != ncclSuccess) return;
+    state = ncclCommFinalize(ranks_);
+    left_ = state == ncclSuccess || state == ncclInProgress;
+  }
   void abort() noexcept {
     if (ranks_ == nullptr) return;
     ncclCommAbort(std::exchange(ranks_, nullptr));  // its kernels end, whatever they wait for
@@ -179,26 +189,16 @@ class nccl_line {
   void keep(ncclResult_t status) {
     if (first_failure_ == ncclSuccess && status != ncclInProgress) first_failure_ = status;
   }
-  /// What this rank has sent may still be on its way out when its own exchange has ended: others wait for it.
-  void leave() noexcept {
-    ncclResult_t state = ncclInternalError;
-    while (!marks_.empty() && cudaEventQuery(marks_.front().event) == cudaSuccess) {
-      spare_.push_back(marks_.front().event);
-      marks_.pop_front();
-    }
-    if (marks_.empty() && ncclCommGetAsyncError(ranks_, &state) == ncclSuccess && state == ncclSuccess) {
+  void release() noexcept {
+    if (ranks_ != nullptr && left_) {
+      ncclResult_t state = ncclInProgress;
       auto const last = std::chrono::steady_clock::now() + std::chrono::seconds(10);
-      state = ncclCommFinalize(ranks_);
-      while (state == ncclInProgress && std::chrono::steady_clock::now() < last) {
+      while (ncclCommGetAsyncError(ranks_, &state) == ncclSuccess && state == ncclInProgress &&
+             std::chrono::steady_clock::now() < last)
         std::this_thread::sleep_for(std::chrono::microseconds(100));
-        if (ncclCommGetAsyncError(ranks_, &state) != ncclSuccess) state = ncclInternalError;
-      }
       if (state == ncclSuccess) ncclCommDestroy(std::exchange(ranks_, nullptr));
     }
     abort();
-  }
-  void release() noexcept {
-    if (ranks_ != nullptr) leave();
     for (auto const& m : marks_) spare_.push_back(m.event);
     for (auto const event : spare_) cudaEventDestroy(event);
     if (asked_ != nullptr) cudaEventDestroy(asked_);
@@ -211,6 +211,7 @@ class nccl_line {
   cudaStream_t exchanges_ = nullptr;
   cudaEvent_t asked_ = nullptr;
   ncclResult_t first_failure_ = ncclSuccess;  ///< of the exchange that is being asked for
+  bool left_ = false;
   std::deque<marked> marks_;
   std::vector<cudaEvent_t> spare_;
   std::uint64_t last_mark_ = 0, passed_ = 0;
