@@ -11,6 +11,7 @@
 #include <mpx/cuda/reduce.hpp>
 #include <mpx/cuda/rows.hpp>
 #include <mpx/cuda/sort.cuh>
+#include <mpx/cuda/sums.hpp>
 #include <mpx/optim/decision.hpp>
 #include <mpx/policy/clipping.hpp>
 #include <mpx/policy/optimizer.hpp>
@@ -67,7 +68,7 @@ template void launch(number_ids const&);
 template std::size_t sort_memory<std::int32_t>(std::size_t);
 template rows_by_id sort_rows(std::int32_t const*, std::size_t, float*);
 template void launch(chunk_squares const&);
-template void launch(total_of const&);
+template void launch(totals_of const&);
 template void launch(attention_bias_gradient const&);
 template void launch(combine_parts<double> const&);
 

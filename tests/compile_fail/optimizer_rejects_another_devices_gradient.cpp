@@ -7,6 +7,6 @@
 constexpr mpx::layout whole{mpx::spread::invariant, mpx::spread::invariant, mpx::spread::invariant};
 using on_gpu = mpx::tensor_view<float, whole, mpx::device_kind::cuda>;
 
-void add(mpx::on_host::machine& machine, mpx::square_sums<float>& sums, on_gpu gradient) {
+void add(mpx::on_host::machine& machine, mpx::square_sums<float>* sums, on_gpu gradient) {
   mpx::add_squares(machine, sums, gradient, 1);
 }

@@ -54,14 +54,14 @@ class emulated_gpu {
     return {ids_.data(), rows_.data()};
   }
   float* written_to(float* to) { return rows_written_to(to, 1, 1, 1); }
-  float* added_to(float* to) {
-    float* const from = written_to(to);
-    asked_.back().added = true;
-    return from;
-  }
   float* rows_written_to(float* to, std::size_t stride, std::size_t rows, std::size_t width) {
     asked_.push_back({to, stride, width, false, std::vector<float>(rows * width, std::numeric_limits<float>::quiet_NaN())});
     return asked_.back().values.data();
+  }
+  float* rows_added_to(float* to, std::size_t stride, std::size_t rows, std::size_t width) {
+    float* const from = rows_written_to(to, stride, rows, width);
+    asked_.back().added = true;
+    return from;
   }
 
  private:

@@ -54,6 +54,14 @@ TEMPLATE_TEST_CASE("the optimizers' bodies give what the host gives", "[cuda][el
   for (std::size_t const n : {1, 2049}) laws::updates_agree<emulated_backend, TestType>(n);
 }
 
+TEST_CASE("squares are added up portion by portion", "[cuda][sums]") {
+  // A portion of a part of a chunk, of one, of one and a bit.
+  for (std::size_t const portion : {7, 16384, 20000})
+    for (std::size_t const n : {std::size_t{0}, std::size_t{1}, portion - 1, portion, portion + 1, 2 * portion + 5})
+      laws::squares_agree<emulated_backend>(n, portion);
+  laws::squares_agree<emulated_backend>(33 * 16384 + 1, 33 * 16384);  // more chunks than a warp has threads
+}
+
 TEST_CASE("row-wise bodies give what the host gives, at each number of threads", "[cuda][rows]") {
   for (std::size_t const width : {1, 31, 32, 33, 64, 65, 255, 256, 257, 1025}) laws::rows_agree<emulated_backend, float>(3, width);
 }
@@ -72,4 +80,5 @@ TEMPLATE_TEST_CASE("bodies over tables and positions give what the host gives", 
 
 TEMPLATE_TEST_CASE("the loss's bodies give what the host gives", "[cuda][rows]", float, mpx::bf16, mpx::f16) {
   for (std::size_t const vocabulary : {1, 13, 65, 300}) laws::losses_agree<emulated_backend, TestType>(5, vocabulary);
+  for (std::size_t const rows : {0, 33}) laws::losses_agree<emulated_backend, TestType>(rows, 13);  // none; more than a warp adds
 }

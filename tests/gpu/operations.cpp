@@ -19,6 +19,13 @@ TEMPLATE_TEST_CASE("a GPU's element-wise operations give what the host gives", "
   for (std::size_t const n : {0, 1, 33, 2047, 2048, 2049, 100'003}) laws::elements_agree<backend, TestType>(n);
 }
 
+TEST_CASE("a GPU's squares are added up portion by portion", "[gpu][operations]") {
+  if (test::no_gpu()) return;
+  for (std::size_t const portion : {7, 20000, 65536, 33 * 16384})
+    for (std::size_t const n : {std::size_t{0}, std::size_t{1}, portion - 1, portion, portion + 1, 2 * portion + 5})
+      laws::squares_agree<backend>(n, portion);
+}
+
 TEMPLATE_TEST_CASE("a GPU's optimizers give what the host's give", "[gpu][operations]", float, mpx::bf16, mpx::f16) {
   if (test::no_gpu()) return;
   for (std::size_t const n : {1, 255, 2049, 50'000}) laws::updates_agree<backend, TestType>(n);
@@ -167,9 +174,9 @@ TEST_CASE("scratch that grows keeps what is under way", "[gpu][machine]") {
   std::size_t const n = 5'000'000;
   laws::twin<backend, float> x(m, std::vector<float>(n, 1.0f));
   std::vector<float> sums(9000, 0.0f);
-  m.add_squares(&sums[0], x.in(), 100);
-  m.add_squares(&sums[1], x.in(), n);
-  for (std::size_t i = 2; i < sums.size(); ++i) m.add_squares(&sums[i], x.in(), i);  // more numbers than one block of results holds
+  m.add_squares(&sums[0], 1, x.in(), 100, 100);
+  m.add_squares(&sums[1], 1, x.in(), n, n);
+  for (std::size_t i = 2; i < sums.size(); ++i) m.add_squares(&sums[i], 1, x.in(), i, i);  // more numbers than one block of results holds
   m.finish();
   CHECK(m.workspace_bytes() > before);
   CHECK(sums[0] == 100.0f);

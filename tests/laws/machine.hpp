@@ -167,16 +167,34 @@ void elements_agree(std::size_t n) {
   m.fill_ids(ids.data(), -1, n);
   host.fill_ids(ids.host.data(), -1, n);
   ids.check_bits("fill_ids");
-  float sum = 2.0f, host_sum = 2.0f;
-  m.add_squares(&sum, wide.in(), n);
-  m.add_squares(&sum, wide.in(), n);
-  m.finish();
-  host.add_squares(&host_sum, wide.host_in(), n);
-  host.add_squares(&host_sum, wide.host_in(), n);
-  CHECK(sum == Approx(host_sum).epsilon(other_order));
   m.zero(out.data(), n * sizeof(T));
   host.zero(out.host.data(), n * sizeof(T));
   out.check_bits("zero");
+}
+
+/// Squares, portion by portion: as the host's, and in the very bits that a portion has alone.
+template <class Backend>
+void squares_agree(std::size_t n, std::size_t portion) {
+  typename Backend::machine m;
+  mpx::on_host::machine host;
+  INFO("elements " << n << ", portion " << portion);
+  std::size_t const portions = (n + portion - 1) / portion, stride = 3;
+  twin<Backend, float> x(m, numbers<float>(n, 1, 2.0f));
+  // What stands before the squares is added to, what stands between them stays.
+  std::vector<float> sums(stride * portions + 1, 2.0f), host_sums = sums, alone = sums;
+  m.add_squares(sums.data(), stride, x.in(), n, portion);
+  m.add_squares(sums.data(), stride, x.in(), n, portion);
+  m.finish();
+  host.add_squares(host_sums.data(), stride, x.host_in(), n, portion);
+  host.add_squares(host_sums.data(), stride, x.host_in(), n, portion);
+  for (std::size_t i = 0; i < sums.size(); ++i)
+    if (i % stride == 0 && i < stride * portions) CHECK(sums[i] == Approx(host_sums[i]).epsilon(other_order));
+    else CHECK((sums[i] == 2.0f && host_sums[i] == 2.0f));
+  for (std::size_t p = 0; p < portions; ++p)
+    for (int twice = 0; twice < 2; ++twice)
+      m.add_squares(&alone[p * stride], 1, x.in() + p * portion, std::min(portion, n - p * portion), portion);
+  m.finish();
+  CHECK(same_bits(sums, alone));
 }
 
 /// One step of each optimizer, with a bound on each element and without.

@@ -39,13 +39,27 @@ TEST_CASE("squares of slices and squares of copies are kept apart", "[optim][upd
   mpx::on_host::machine machine;
   float const a[] = {3, 4}, b[] = {1, 2, 2}, c[] = {6};
   mpx::square_sums<float> sums;
-  mpx::add_squares(machine, sums, reduced<invariant>{a}, 2);
+  mpx::add_squares(machine, &sums, reduced<invariant>{a}, 2);
   CHECK((sums.copies == 25 && sums.slices == 0));
-  mpx::add_squares(machine, sums, reduced<sharded_0>{b}, 3);
+  mpx::add_squares(machine, &sums, reduced<sharded_0>{b}, 3);
   CHECK((sums.copies == 25 && sums.slices == 9));
-  mpx::add_squares(machine, sums, reduced<sharded_1>{c}, 1);
-  mpx::add_squares(machine, sums, reduced<invariant>{a}, 1);
+  mpx::add_squares(machine, &sums, reduced<sharded_1>{c}, 1);
+  mpx::add_squares(machine, &sums, reduced<invariant>{a}, 1);
   CHECK((sums.copies == 25 + 9 && sums.slices == 9 + 36));
+}
+
+TEST_CASE("each portion of a gradient has a sum of its own", "[optim][update]") {
+  mpx::on_host::machine machine;
+  std::vector<float> gradient(2 * mpx::portion_elements + 3, 1.0f);
+  gradient[mpx::portion_elements] = 2;
+  std::vector<mpx::square_sums<float>> sums(mpx::portions_in(gradient.size()));
+  mpx::add_squares(machine, sums.data(), reduced<sharded_0>{gradient.data()}, gradient.size());
+  REQUIRE(sums.size() == 3);
+  CHECK((sums[0].slices == 65536 && sums[1].slices == 65536 + 3 && sums[2].slices == 3));
+  mpx::add_squares(machine, sums.data(), reduced<invariant>{gradient.data()}, 2 * mpx::portion_elements);
+  CHECK((sums[0].copies == 65536 && sums[1].copies == 65536 + 3 && sums[2].copies == 0));
+  mpx::add_squares(machine, sums.data(), reduced<invariant>{gradient.data()}, 0);
+  CHECK(sums[0].copies == 65536);
 }
 
 TEST_CASE("two ranks' slices and one copy have the norm of the whole", "[optim][update]") {
@@ -54,8 +68,8 @@ TEST_CASE("two ranks' slices and one copy have the norm of the whole", "[optim][
   float const weight[] = {1, 2, 3, 4}, bias[] = {5};
   std::array<mpx::square_sums<float>, 2> ranks;
   for (std::size_t r = 0; r < 2; ++r) {
-    mpx::add_squares(machine, ranks[r], reduced<sharded_0>{weight + 2 * r}, 2);
-    mpx::add_squares(machine, ranks[r], reduced<invariant>{bias}, 1);
+    mpx::add_squares(machine, &ranks[r], reduced<sharded_0>{weight + 2 * r}, 2);
+    mpx::add_squares(machine, &ranks[r], reduced<invariant>{bias}, 1);
   }
   CHECK(ranks[0].slices + ranks[1].slices + ranks[0].copies == 1 + 4 + 9 + 16 + 25);
   CHECK(ranks[0].copies == ranks[1].copies);

@@ -196,7 +196,7 @@ concept reduces =
       m.row_maxima(sum, in, n, n);
       m.cross_entropy_sums(sum, in, wide, ids, n, id_slice{}, true);
       m.cross_entropy_slice(sum, out, wide, wide, ids, n, n, id_slice{}, factor, factor, true);
-      m.add_squares(sum, wide, n);
+      m.add_squares(sum, n, wide, n, n);
       { m.workspace_bytes() } -> std::same_as<std::size_t>;
     } ||
     unsatisfied<"a machine offers column_sum, cross_entropy, row_maxima, cross_entropy_sums, cross_entropy_slice, "

@@ -65,9 +65,11 @@ class gpu {
     return sort_rows(ids, rows, scratch(sort_memory<std::int32_t>(rows)));
   }
   float* written_to(float* to) { return results_.written_to(to); }
-  float* added_to(float* to) { return results_.added_to(to); }
   float* rows_written_to(float* to, std::size_t stride, std::size_t rows, std::size_t width) {
     return results_.rows_written_to(to, stride, rows, width);
+  }
+  float* rows_added_to(float* to, std::size_t stride, std::size_t rows, std::size_t width) {
+    return results_.rows_added_to(to, stride, rows, width);
   }
   [[nodiscard]] std::size_t scratch_bytes() const noexcept { return scratch_.size(); }
   [[nodiscard]] int ordinal() const noexcept { return ordinal_; }

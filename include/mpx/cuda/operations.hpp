@@ -18,6 +18,7 @@
 #include <mpx/cuda/elements.hpp>
 #include <mpx/cuda/matrix_attention.hpp>
 #include <mpx/cuda/rows.hpp>
+#include <mpx/cuda/sums.hpp>
 
 namespace mpx::on_cuda {
 
@@ -25,8 +26,9 @@ namespace mpx::on_cuda {
 ///   run(body), zero(to, bytes), copy(to, from, bytes)
 ///   scratch(floats)                                 memory for what blocks hand to each other within one operation
 ///   sorted(ids, rows)                               rows_by_id, which the next operation may write over
-///   written_to(to), added_to(to)                    where a body writes what the host's number *to becomes, or what is added
+///   written_to(to)                                  where a body writes what the host's number *to becomes
 ///   rows_written_to(to, stride, rows, width)        the same for rows of numbers
+///   rows_added_to(to, stride, rows, width)          where it writes what is added to them
 /// Types   T in {float, bf16, f16}; A = accumulator_t<T>
 /// Errors  throws mpx::error when a head is wider than most_head_width
 template <class Device>
@@ -174,7 +176,7 @@ class operations : public Device {
                      A<T> smoothing, A<T> gradient_scale, bool with_gradient) {
     float* const losses = this->scratch(rows);
     this->run(on_cuda::cross_entropy<T>{losses, logits, targets, rows, vocabulary, smoothing, gradient_scale, with_gradient});
-    this->run(total_of{this->written_to(loss), losses, rows});
+    this->run(totals_of{this->written_to(loss), 1, losses, rows, rows});
   }
   template <class T> void row_maxima(A<T>* high, T const* x, std::size_t rows, std::size_t width) {
     this->run(on_cuda::row_maxima<T>{high, x, rows, width});
@@ -192,13 +194,16 @@ class operations : public Device {
     float* const losses = this->scratch(rows);
     this->run(on_cuda::cross_entropy_slice<T>{losses, logits, high, sums, targets, rows, vocabulary, mine, smoothing,
                                            gradient_scale, with_gradient});
-    this->run(total_of{this->written_to(loss), losses, rows});
+    this->run(totals_of{this->written_to(loss), 1, losses, rows, rows});
   }
-  /// *sum, a number of the host's, grows by the squares when finish() returns.
-  void add_squares(float* sum, float const* x, std::size_t n) {
-    float* const squares = this->scratch(runs_of(n, chunk_squares::length));
-    this->run(chunk_squares{squares, x, n});
-    this->run(total_of{this->added_to(sum), squares, runs_of(n, chunk_squares::length)});
+  /// Every `stride`-th of the host's numbers grows by the squares of a portion of x when finish() returns.
+  /// Shapes  sums: [ceil(n / portion)] numbers, `stride` apart; x: [n]
+  void add_squares(float* sums, std::size_t stride, float const* x, std::size_t n, std::size_t portion) {
+    portion_chunks const chunks{n, portion};
+    float* const squares = this->scratch(chunks.count());
+    this->run(chunk_squares{squares, x, chunks});
+    float* const totals = this->rows_added_to(sums, stride, chunks.portions(), 1);
+    this->run(totals_of{totals, chunks.portions(), squares, chunks.count(), chunks.of_each()});
   }
   /// The last row of each sequence, in the host's memory when finish() returns.
   /// Shapes  to: [sequences] rows of `stride` elements, x: [sequences, tokens, width], lengths: [sequences]

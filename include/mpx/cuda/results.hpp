@@ -24,16 +24,16 @@ class results {
 
   /// Where a kernel writes what *to becomes.
   [[nodiscard]] float* written_to(float* to) { return rows_written_to(to, 1, 1, 1); }
-  /// Where a kernel writes what is added to *to.
-  [[nodiscard]] float* added_to(float* to) {
-    float* const from = written_to(to);
-    asked_.back().added = true;
-    return from;
-  }
   /// Where a kernel writes [rows, width], which become rows of `stride` elements.
   [[nodiscard]] float* rows_written_to(float* to, std::size_t stride, std::size_t rows, std::size_t width) {
     float* const from = taken(rows * width);
     asked_.push_back({from, to, stride, rows, width, false});
+    return from;
+  }
+  /// Where a kernel writes [rows, width], which are added to rows of `stride` elements.
+  [[nodiscard]] float* rows_added_to(float* to, std::size_t stride, std::size_t rows, std::size_t width) {
+    float* const from = rows_written_to(to, stride, rows, width);
+    asked_.back().added = true;
     return from;
   }
 

@@ -429,38 +429,6 @@ struct cross_entropy_slice {
   }
 };
 
-/// squares[b] = the sum of x[i]^2 over the b-th 16384 elements
-/// Shapes  squares: [ceil(n / 16384)], x: [n]
-/// Launch  one block for each 16384 elements
-struct chunk_squares {
-  static constexpr std::size_t length = 16384;
-  float* squares;
-  float const* x;
-  std::size_t n;
-
-  [[nodiscard]] launch_size size() const { return {runs_of(n, length), 256, lane_bytes}; }
-  template <class Block> MPX_HOST_DEVICE void operator()(Block const& block) const {
-    auto const run = run_of(block.index(), n, length);
-    float const sum = kernels::sum_of_squares(block_lanes(block), x + run.begin, run.count);
-    if (block.thread() == 0) squares[block.index()] = sum;
-  }
-};
-
-/// *total = x[0] + x[1] + ...
-/// Shapes  x: [n]
-/// Launch  one block
-struct total_of {
-  float* total;
-  float const* x;
-  std::size_t n;
-
-  [[nodiscard]] launch_size size() const { return {1, 512, lane_bytes}; }
-  template <class Block> MPX_HOST_DEVICE void operator()(Block const& block) const {
-    float const sum = block_lanes(block).sum(n, [x = x](std::size_t i) { return x[i]; });
-    if (block.thread() == 0) *total = sum;
-  }
-};
-
 /// to[s] = the row of each sequence's last token, as its length says
 /// Shapes  to: [sequences, width], x: [sequences, tokens, width], lengths: [sequences]
 /// Launch  one block for each sequence

@@ -54,10 +54,11 @@ class machine : public row_operations {
   /// to[i] = id
   void fill_ids(std::int32_t* to, std::int32_t id, std::size_t n) { std::fill(to, to + n, id); }
 
-  /// *sum += sum_i x[i]^2
+  /// sums[p * stride] += the sum of x[i]^2 over the p-th `portion` elements
+  /// Shapes  sums: [ceil(n / portion)] numbers, `stride` apart; x: [n]
   template <class Sum>
-  void add_squares(Sum* sum, Sum const* x, std::size_t n) {
-    *sum += sum_of_squares(x, n);
+  void add_squares(Sum* sums, std::size_t stride, Sum const* x, std::size_t n, std::size_t portion) {
+    for (std::size_t i = 0; i < n; i += portion, sums += stride) *sums += sum_of_squares(x + i, std::min(portion, n - i));
   }
 
   /// to[s] = float(x[s, lengths[s] - 1]): the row of each sequence's last token

@@ -6,6 +6,7 @@
 #include <cstddef>
 
 #include <mpx/policy/optimizer.hpp>
+#include <mpx/policy/sharding.hpp>
 #include <mpx/tensor/view.hpp>
 
 namespace mpx {
@@ -34,14 +35,17 @@ struct square_sums {
   A copies = 0;
 };
 
-/// Adds the squares of a gradient where its layout says that they belong; they are there when the machine has finished.
-/// Shapes  gradient: [n]
+/// Adds the squares of a gradient portion by portion, where its layout says that they belong; they are there when the
+/// machine has finished.
+/// Shapes  gradient: [n], sums: [portions_in(n)]
 template <class Machine, class A, view Gradient>
-void add_squares(Machine& machine, square_sums<A>& sums, Gradient gradient, std::size_t n) {
+void add_squares(Machine& machine, square_sums<A>* sums, Gradient gradient, std::size_t n) {
+  constexpr std::size_t stride = sizeof(square_sums<A>) / sizeof(A);
   constexpr layout counted = over_mesh(layouts::squares, Gradient::mesh_layout);
   static_cast<void>(sizeof(detail::whole_squares<laid_out_t<Gradient::mesh_layout>>));
   require_same_memory<Machine, Gradient>();
-  machine.add_squares(counted.tensor == spread::partial ? &sums.slices : &sums.copies, gradient.data, n);
+  machine.add_squares(counted.tensor == spread::partial ? &sums->slices : &sums->copies, stride, gradient.data, n,
+                      portion_elements);
 }
 
 /// One step of the optimizer on one parameter: its master values and, where there are some, its compute-type copy.

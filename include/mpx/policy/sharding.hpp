@@ -9,6 +9,9 @@ namespace mpx {
 /// Data ranks divide a tensor between portions of so many elements, and squares are added up portion by portion, whoever
 /// has which: a norm has the same bits however the state is divided.
 inline constexpr std::size_t portion_elements = std::size_t{1} << 16;
+[[nodiscard]] constexpr std::size_t portions_in(std::size_t elements) {
+  return (elements + portion_elements - 1) / portion_elements;
+}
 
 /// Every data rank holds and updates all of its device's parameters (default).
 struct replicate_optimizer {

@@ -31,9 +31,7 @@ struct parameter_view {
 };
 
 /// Portions of a parameter: its squares are added up one by one, and data ranks divide it between two of them.
-[[nodiscard]] constexpr std::size_t portions_of(parameter_info const& p) {
-  return (p.count + portion_elements - 1) / portion_elements;
-}
+[[nodiscard]] constexpr std::size_t portions_of(parameter_info const& p) { return portions_in(p.count); }
 
 /// A run of a parameter in memory whose layout is known: what norm and update work on.
 template <class T, layout Weight, layout Gradient, device_kind Where>

@@ -129,14 +129,9 @@ class replica {
     each_stage_of(of.device(), [&](auto& stage) {
       stage.template each_typed_run<State>([&](auto const& p) {
         if (!p.at.info->tied_to.empty()) return;  // a copy's gradient is its owner's
-        auto* sums = &squares[first_portion_[p.at.layer] + p.at.portion];
-        auto gradient = p.gradient();
-        for (std::size_t left = p.at.count; left > 0; ++sums, gradient.data += portion_elements) {
-          std::size_t const n = std::min(left, portion_elements);
-          *sums = {};
-          add_squares(stage.machine(), *sums, gradient, n);
-          left -= n;
-        }
+        auto const sums = squares.subspan(first_portion_[p.at.layer] + p.at.portion, portions_in(p.at.count));
+        std::ranges::fill(sums, square_sums<accumulate>{});
+        add_squares(stage.machine(), sums.data(), p.gradient(), p.at.count);
       });
     });
   }
