@@ -1,4 +1,4 @@
-// Trains on pairs, answers the held-out ones and the user's questions. The same code for every mesh and precision.
+// Trains on pairs, answers the held-out ones and the user's questions. The same code for every mesh, precision and device.
 #pragma once
 
 #include <algorithm>
@@ -26,11 +26,16 @@ using mesh_of = mpx::mesh<mpx::data<Data>, mpx::pipeline<Pipeline>, mpx::tensor<
 using one_stage = mpx::place_all<mpx::host<0>>;
 using two_stages = mpx::place_at<mpx::at<"encoder", mpx::host<0>>, mpx::at<"decoder", mpx::host<1>>>;
 
-template <class Mesh, class Precision, class LossScaling, std::size_t Tokens>
+template <class Mesh>
+using stages_of = std::conditional_t<Mesh::mesh_pipeline == 1, one_stage, two_stages>;
+
+template <class Model, class Recipe>
+using on_hosts = mpx::trainer<Model, Recipe>;
+
+template <class Mesh, class Placement, class Precision, class LossScaling, std::size_t Tokens>
 using words_recipe =
-    mpx::recipe<Mesh, std::conditional_t<Mesh::mesh_pipeline == 1, one_stage, two_stages>,
-                mpx::one_f_one_b<mpx::microbatches<4>>, Precision, LossScaling, mpx::clip_by_global_norm, mpx::noam,
-                mpx::adam,
+    mpx::recipe<Mesh, Placement, mpx::one_f_one_b<mpx::microbatches<4>>, Precision, LossScaling, mpx::clip_by_global_norm,
+                mpx::noam, mpx::adam,
                 mpx::microbatch_capacity<mpx::sequences<32>, mpx::source_tokens<Tokens>, mpx::target_tokens<Tokens>>>;
 
 /// Batches are split into four microbatches of at most 32 sequences, on several data ranks into four on each.
@@ -51,7 +56,7 @@ inline void require_room(char const* what, mpx::pair_dataset const& pairs, std::
     throw mpx::error({std::string("too many ") + what, pairs.origin(), "at most " + std::to_string(most), std::to_string(count)});
 }
 
-template <class Model, class Recipe>
+template <template <class, class> class Trainer, class Model, class Recipe>
 int train_and_ask(options const& chosen, mpx::pair_dataset const& training, std::vector<mpx::text_pair> const& held_out,
                   int most_words) {
   // Everything is looked at before anything is trained: a wrong line or question costs no time.
@@ -63,7 +68,7 @@ int train_and_ask(options const& chosen, mpx::pair_dataset const& training, std:
   for (auto const& text : chosen.ask) questions.push_back({text, training.target().token(mpx::tokenizer::eos + 1)});
   auto const held = asked_of(held_out, training.origin());
   require_room("source tokens", training, training.source().size(), plan.stages[0].feeds[0].feed.limit);
-  require_room("target tokens", training, training.target().size(), mpx::trainer<Model, Recipe>::vocabulary());
+  require_room("target tokens", training, training.target().size(), Trainer<Model, Recipe>::vocabulary());
   for (auto const& pairs : {training, held}) {
     require_room("characters in a source", pairs, pairs.longest().tokens[0], plan.capacity.tokens[0]);
     require_room("words in a target", pairs, pairs.longest().tokens[1], plan.capacity.tokens[1]);
@@ -74,7 +79,7 @@ int train_and_ask(options const& chosen, mpx::pair_dataset const& training, std:
   }
 
   std::cout << plan << '\n';
-  mpx::trainer<Model, Recipe> trainer{{.lr = {.factor = 0.5f, .warmup = 400}, .seed = chosen.seed}};
+  Trainer<Model, Recipe> trainer{{.lr = {.factor = 0.5f, .warmup = 400}, .seed = chosen.seed}};
   auto const begin = std::chrono::steady_clock::now();
   std::size_t const steps = (training.size() + chosen.batch - 1) / chosen.batch * static_cast<std::size_t>(chosen.epochs);
   std::size_t step = 0, tokens = 0;
@@ -133,20 +138,21 @@ inline std::pair<std::vector<mpx::text_pair>, std::vector<mpx::text_pair>> split
   return parts;
 }
 
-template <class Mesh, class Precision, class LossScaling>
+template <class Mesh, class Precision, class LossScaling, class Placement = stages_of<Mesh>,
+          template <class, class> class Trainer = on_hosts>
 int run_on(options const& chosen) {
   constexpr std::size_t ranks = Mesh::mesh_tensor;
   if (chosen.pairs.empty()) {
     mpx::numbers_to_words const task;
-    return train_and_ask<words_model<11, 13, 8, ranks>, words_recipe<Mesh, Precision, LossScaling, 8>>(
+    return train_and_ask<Trainer, words_model<11, 13, 8, ranks>, words_recipe<Mesh, Placement, Precision, LossScaling, 8>>(
         chosen, task.training_set(), task.held_out(), 7);
   }
   auto const pairs = mpx::read_pairs(chosen.pairs);
   auto const [training, held_out] = split(pairs);
   mpx::pair_dataset const all(pairs, chosen.pairs);  // the tokens of both parts
   mpx::pair_dataset const dataset(training, all.source(), all.target(), chosen.pairs);
-  return train_and_ask<words_model<256, 4096, 64, ranks>, words_recipe<Mesh, Precision, LossScaling, 64>>(chosen, dataset,
-                                                                                                       held_out, 63);
+  return train_and_ask<Trainer, words_model<256, 4096, 64, ranks>, words_recipe<Mesh, Placement, Precision, LossScaling, 64>>(
+      chosen, dataset, held_out, 63);
 }
 
 template <class Precision, class LossScaling>
