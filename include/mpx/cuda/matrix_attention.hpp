@@ -343,14 +343,14 @@ struct matrix_attention_query_gradients {
 
   [[nodiscard]] launch_size size() const {
     auto const& s = of.s;
-    using memory = detail::piece_memory;
+    using piece = detail::piece_memory;
     std::size_t const for_bias = bias_shares == nullptr ? 0
-                                                        : 2 * memory::bytes<float>(distances) +
-                                                              memory::bytes<float>(queries * (keys_of_tile + 1)) +
-                                                              memory::bytes<float>(relative_buckets::most_buckets);
+                                                        : 2 * piece::bytes<float>(distances) +
+                                                              piece::bytes<float>(queries * (keys_of_tile + 1)) +
+                                                              piece::bytes<float>(relative_buckets::most_buckets);
     return {s.sequences * s.heads * tiles(s), most_threads,
-            memory::bytes<std::uint16_t>(detail::tile_elements<Width>(2 * queries + 4 * keys_of_tile)) +
-                memory::bytes<float>(2 * queries) + memory::bytes<float>(distances) + for_bias};
+            piece::bytes<std::uint16_t>(detail::tile_elements<Width>(2 * queries + 4 * keys_of_tile)) +
+                piece::bytes<float>(2 * queries) + piece::bytes<float>(distances) + for_bias};
   }
 
   template <class Block> MPX_HOST_DEVICE void operator()(Block const& block) const {
