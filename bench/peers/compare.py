@@ -71,10 +71,11 @@ def compare_on_gpu(program, name, rounds, with_torch, peak):
         for _ in range(rounds):
             worker.take(20)
         worker.stop()
-        of_mpx = of_mpx or worker.median
+        of_mpx = worker.median if label == "mpx" else of_mpx
+        ratio = f"{worker.median / of_mpx:8.2f}" if of_mpx else f"{'-':>8}"
         rate = worker.tokens / worker.median
         share = f"{rate * OPERATIONS[job] / (peak * 1e12):8.1%}" if job in OPERATIONS else ""
-        print(f"{name:28} {label:9} {1e3 * worker.median:10.2f} {rate:10.0f} {worker.memory:9.0f} {worker.median / of_mpx:8.2f} "
+        print(f"{name:28} {label:9} {1e3 * worker.median:10.2f} {rate:10.0f} {worker.memory:9.0f} {ratio} "
               f"{share:>8}", flush=True)
 
 

@@ -338,6 +338,24 @@ TEST_CASE("ranks that begin a sum of different sizes all get an error when they 
   }
 }
 
+TEST_CASE("ranks that go on to different collectives while a sum is under way get an error, and the exchange is given up",
+          "[cuda][exchange_group]") {
+  for (bool const processes : {false, true}) {
+    std::vector<float> data(200, 1.0f), others(200, 1.0f);
+    ranks_of g(2, 20000ms, processes);
+    auto const said = said_by(g, 2, [&](group& mine, int rank) {
+      mine.begin_sum(rank, 0, rank == 0 ? data.data() : others.data(), 200, {}, mpx::sum_order::one_by_one);
+      if (rank == 1) return mine.barrier(rank);
+      mine.take_sum<float>(rank, 0);
+      mine.end_sum(rank, 0);
+    });
+    CHECK_THAT(said[0], Catch::Contains("different collectives"));
+    CHECK_THAT(said[1], Catch::Contains("different collectives"));
+    CHECK_THROWS_AS(g[0].barrier(0), aborted);
+    CHECK_THROWS_AS(g[0].end_sum(0, 0), aborted);
+  }
+}
+
 TEST_CASE("a sum is begun, taken and ended in this order", "[cuda][exchange_group]") {
   group g("ranks", 1, 20s);
   float one = 1;

@@ -137,13 +137,7 @@ class exchange_group {
   void take_sum(int rank, std::size_t number) {
     lane& own = net_.open_lane(rank);
     sum_under_way& sum = sum_of(own, number, &sum_under_way::begun);
-    try {
-      net_.hear(own, sum.round, "sum", false);
-    } catch (error const&) {
-      // Of other sizes, the exchange would not end.
-      if (own.heard) net_.give_up(own);
-      throw;
-    }
+    hear_of(own, sum);
     T* const data = static_cast<T*>(sum.data);
     if (sum.n > 0) {
       net_.finish(own, sum.exchange, "sum");
@@ -168,7 +162,7 @@ class exchange_group {
     lane& own = net_.open_lane(rank);
     sum_under_way& sum = sum_of(own, number, &sum_under_way::taken);
     if (sum.slices.empty() && sum.n > 0) {
-      net_.hear(own, sum.round, "sum", false);
+      hear_of(own, sum);
       net_.finish(own, sum.exchange, "sum");
     }
     sum.begun = sum.taken = false;
@@ -204,6 +198,18 @@ class exchange_group {
       return slices.empty() ? g.shares(n, element) : share_bounds{slices, 0, n};
     }
   };
+
+  /// What the others have said of a sum whose exchange is under way: where it is another one, that exchange would not end, or
+  /// would meet what comes after it.
+  template <class Lane>
+  void hear_of(Lane& own, sum_under_way const& sum) {
+    try {
+      net_.hear(own, sum.round, "sum", false);
+    } catch (error const&) {
+      if (own.heard) net_.give_up(own);
+      throw;
+    }
+  }
 
   /// What belongs to one rank beside its line.
   struct work {

@@ -93,8 +93,11 @@ class rank_lines {
   ~rank_lines() {
     bool const at_rest =
         !board_.is_aborted() && std::none_of(lanes_.begin(), lanes_.end(), [](auto const& own) { return own.given_up; });
-    for (auto& own : lanes_)  // all before the first one's end, which may wait for them
-      if (own.line != nullptr && at_rest) own.line->leave();
+    for (auto& own : lanes_) {  // all before the first one's end, which may wait for them
+      if (own.line == nullptr) continue;
+      if (at_rest) own.line->leave();
+      else own.line->abort();
+    }
   }
 
   [[nodiscard]] std::size_t count() const noexcept { return ranks_; }
@@ -122,6 +125,7 @@ class rank_lines {
       return;
     }
     board_.open();
+    for (auto& own : lanes_) give_up(own);  // all before the first one's end, which may wait for them
     for (auto& own : lanes_) own.clear();
     address_.reset();
     std::fill(connecting_.begin(), connecting_.end(), char{0});

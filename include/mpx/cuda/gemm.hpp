@@ -159,11 +159,7 @@ class gemm {
   template <class T>
   void accumulate_narrow(gemm_shape const& s, T const* a, T const* b, T* c) {
     std::size_t const n = s.m * s.n;
-    if (n * sizeof(float) > wide_.size()) {
-      wait_for_queue();  // the last product may still use the old one
-      wide_ = memory(n * sizeof(float), ordinal_);
-    }
-    auto* const sum = reinterpret_cast<float*>(wide_.data());
+    auto* const sum = reinterpret_cast<float*>(wide_.of(n * sizeof(float), ordinal_));
     launch(widen<T>{sum, c, n});
     (*this)(s, a, b, sum, static_cast<T const*>(nullptr));
     launch(cast<T>{c, sum, n});
@@ -216,7 +212,7 @@ class gemm {
   detail::lt_object<cublasLtHandle_t, cublasLtDestroy> handle_;
   int ordinal_;
   memory workspace_;
-  memory wide_;  ///< sums in f32
+  growing_memory wide_;  ///< sums in f32
   std::unordered_map<key, entry, hash> table_;
 };
 

@@ -55,11 +55,7 @@ class gpu {
     launch(body);
   }
   float* scratch(std::size_t floats) {
-    if (floats * sizeof(float) > scratch_.size()) {
-      wait_for_queue();  // the last operation may still read the old one
-      scratch_ = memory(floats * sizeof(float), ordinal_);
-    }
-    return reinterpret_cast<float*>(scratch_.data());
+    return reinterpret_cast<float*>(scratch_.of(floats * sizeof(float), ordinal_));
   }
   rows_by_id sorted(std::int32_t const* ids, std::size_t rows) {
     return sort_rows(ids, rows, scratch(sort_memory<std::int32_t>(rows)));
@@ -76,7 +72,7 @@ class gpu {
 
  private:
   int ordinal_;
-  memory scratch_;
+  growing_memory scratch_;
   results results_;
 };
 

@@ -5,6 +5,7 @@
 #include <cstddef>
 #include <string>
 #include <utility>
+#include <vector>
 
 #include <mpx/core/error.hpp>
 #include <mpx/core/units.hpp>
@@ -28,8 +29,9 @@ class memory {
                    .expected = std::to_string(count) + " bytes in one block", .got = "none of that size"});
     }
     block_ = static_cast<std::byte*>(block);
-    check(cudaMemset(block_, 0, size_), "clear its memory");
-    check(cudaDeviceSynchronize(), "clear its memory");
+    // Not the whole GPU is waited for: what other threads have there may wait for this one.
+    check(cudaMemsetAsync(block_, 0, size_, queue()), "clear its memory");
+    wait_for_queue();
   }
   memory(memory&& other) noexcept : block_(std::exchange(other.block_, nullptr)), size_(std::exchange(other.size_, 0)) {}
   memory& operator=(memory&& other) noexcept {
@@ -47,6 +49,26 @@ class memory {
  private:
   std::byte* block_ = nullptr;
   std::size_t size_ = 0;
+};
+
+/// Memory that grows, and loses what was in it. A block that is too small is kept until the end: to give it back, CUDA would
+/// wait for all that the GPU is doing, messages from ranks that have failed among it, without a deadline.
+/// Units   bytes
+class growing_memory {
+ public:
+  /// At least so many bytes, until the next call.
+  [[nodiscard]] std::byte* of(std::size_t bytes, int ordinal) {
+    if (blocks_.empty() || blocks_.back().size() < bytes) blocks_.emplace_back(bytes, ordinal);
+    return blocks_.back().data();
+  }
+  [[nodiscard]] std::size_t size() const noexcept {
+    std::size_t all = 0;
+    for (auto const& one : blocks_) all += one.size();
+    return all;
+  }
+
+ private:
+  std::vector<memory> blocks_;
 };
 
 }  // namespace mpx::on_cuda

@@ -109,7 +109,10 @@ class nccl_line {
     accepted();  // a network that has failed is found here
     while (!marks_.empty()) {
       cudaError_t const state = cudaEventQuery(marks_.front().event);
-      if (state == cudaErrorNotReady) break;
+      if (state == cudaErrorNotReady) {
+        cudaGetLastError();  // no failure: the next kernel is not told of it
+        break;
+      }
       on_cuda::check(state, "finish an exchange");
       passed_ = marks_.front().number;
       spare_.push_back(marks_.front().event);

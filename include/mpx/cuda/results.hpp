@@ -16,7 +16,10 @@ class results {
  public:
   results() = default;
   results(results&& other) noexcept
-      : blocks_(std::exchange(other.blocks_, {})), asked_(std::exchange(other.asked_, {})), used_(std::exchange(other.used_, 0)) {}
+      : blocks_(std::exchange(other.blocks_, {})),
+        asked_(std::exchange(other.asked_, {})),
+        at_(std::exchange(other.at_, 0)),
+        used_(std::exchange(other.used_, 0)) {}
   results& operator=(results&&) = delete;
   ~results() {
     for (auto const& one : blocks_) cudaFreeHost(one.begin);
@@ -47,15 +50,7 @@ class results {
           to = one.added ? to + from : from;
         }
     asked_.clear();
-    used_ = 0;
-    if (blocks_.size() < 2) return;
-    std::size_t all = 0;  // as much as was asked for, in one block from now on
-    for (auto const& one : blocks_) {
-      all += one.size;
-      cudaFreeHost(one.begin);
-    }
-    blocks_.clear();
-    grow(all);
+    at_ = used_ = 0;
   }
 
  private:
@@ -71,12 +66,13 @@ class results {
   };
 
   float* taken(std::size_t n) {
-    if (blocks_.empty() || used_ + n > blocks_.back().size) {
-      grow(n > 4096 ? n : 4096);
+    while (at_ < blocks_.size() && used_ + n > blocks_[at_].size) {
+      ++at_;
       used_ = 0;
     }
+    if (at_ == blocks_.size()) grow(n > 4096 ? n : 4096);
     used_ += n;
-    return blocks_.back().begin + used_ - n;
+    return blocks_[at_].begin + used_ - n;
   }
   void grow(std::size_t n) {
     void* begin = nullptr;
@@ -86,7 +82,8 @@ class results {
 
   std::vector<block> blocks_;
   std::vector<asked> asked_;
-  std::size_t used_ = 0;  ///< of the last block
+  std::size_t at_ = 0;    ///< the block that numbers are taken from
+  std::size_t used_ = 0;  ///< of it
 };
 
 }  // namespace mpx::on_cuda
