@@ -188,7 +188,7 @@ struct positions_forward {
 /// sum[i] += x[0,i] + x[1,i] + ...: one summand after the other
 /// Shapes  sum: [n], x: [rows, n]
 /// Types   sum: accumulator_t<T>
-/// Launch  as cast
+/// Launch  one block for each 256 elements, whose threads wait for memory row by row: there had better be many
 template <class T>
 struct add_rows {
   accumulator_t<T>* sum;
@@ -196,9 +196,10 @@ struct add_rows {
   std::size_t rows;
   std::size_t n;
 
-  [[nodiscard]] launch_size size() const { return per_run(n); }
+  static constexpr unsigned columns = 256;
+  [[nodiscard]] launch_size size() const { return {runs_of(n, columns), columns, lane_bytes}; }
   template <class Block> MPX_HOST_DEVICE void operator()(Block const& block) const {
-    auto const run = run_of(block.index(), n);
+    auto const run = run_of(block.index(), n, columns);
     for (std::size_t r = 0; r < rows; ++r)
       kernels::add_to_sum(block_lanes(block), sum + run.begin, x + r * n + run.begin, run.count);
   }

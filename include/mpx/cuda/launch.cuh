@@ -14,6 +14,10 @@
 #include <mpx/cuda/fragment.hpp>
 #include <mpx/cuda/launch.hpp>
 
+#if defined(__CUDA_ARCH__) && __CUDA_ARCH__ < 800
+#error "mpx::cuda requires CMAKE_CUDA_ARCHITECTURES to name architectures from 80 on: matrix units for bf16, copies ahead"
+#endif
+
 namespace mpx::on_cuda {
 
 /// A block of the GPU, as block.hpp describes it. Grids, blocks and shared memory have one dimension.

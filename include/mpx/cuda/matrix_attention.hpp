@@ -158,9 +158,11 @@ struct matrix_attention_forward {
 
     float largest[2] = {detail::no_score, detail::no_score}, total[2] = {0.0f, 0.0f};  // of the thread's two rows
     partial_sums sum[Width / 8] = {};
-    detail::copy_rows_ahead<queries, Width>(block, query, q + first_row * s.query_stride + at.head * width, s.query_stride,
-                                            at.rows, width);
-    if (limit > 0) copy_keys_ahead(0);
+    if (limit > 0) {  // else nobody would wait for what is copied
+      detail::copy_rows_ahead<queries, Width>(block, query, q + first_row * s.query_stride + at.head * width, s.query_stride,
+                                              at.rows, width);
+      copy_keys_ahead(0);
+    }
     block.end_copies();
     for (unsigned k0 = 0; k0 < limit; k0 += keys_of_tile) {
       if (k0 + keys_of_tile < limit) copy_keys_ahead(k0 + keys_of_tile);
@@ -387,8 +389,10 @@ struct matrix_attention_query_gradients {
     };
 
     partial_sums dquery[Width / 8] = {};
-    detail::copy_queries_ahead<queries, Width>(block, of, query, d_out, lse, at.sequence, at.head, at.first, at.rows);
-    if (limit > 0) copy_keys_ahead(0);
+    if (limit > 0) {  // else nobody would wait for what is copied
+      detail::copy_queries_ahead<queries, Width>(block, of, query, d_out, lse, at.sequence, at.head, at.first, at.rows);
+      copy_keys_ahead(0);
+    }
     block.end_copies();
     for (unsigned k0 = 0; k0 < limit; k0 += keys_of_tile) {
       if (k0 + keys_of_tile < limit) copy_keys_ahead(k0 + keys_of_tile);
