@@ -12,6 +12,7 @@
 #include <mpx/mpx.hpp>
 
 #include "support/models.hpp"
+#include "support/said.hpp"
 #include "train/golden.hpp"
 
 namespace {
@@ -65,16 +66,6 @@ void are_close(std::vector<parameter> const& host, std::vector<parameter> const&
     INFO(host[i].name);
     CHECK(off.value() <= 1e-5);
   }
-}
-
-template <class F>
-std::string said(F f) {
-  try {
-    f();
-  } catch (std::exception const& e) {
-    return e.what();
-  }
-  return {};
 }
 
 template <class First, class Second>
@@ -142,12 +133,12 @@ TEST_CASE("the GPU of these tests refuses what it cannot reach, and so does a ho
   auto* const hosts = reinterpret_cast<float*>(on_host.data());
   auto* const gpus = reinterpret_cast<float*>(on_gpu.data());
   test::apart_machine machine;
-  CHECK(said([&] { machine.zero(hosts, 4); }).find("memory of another device") != std::string::npos);
-  CHECK(said([&] { machine.scale(gpus, hosts, 2.0f, 4); }).find("an arena of the host") != std::string::npos);
+  CHECK(test::said([&] { machine.zero(hosts, 4); }).find("memory of another device") != std::string::npos);
+  CHECK(test::said([&] { machine.scale(gpus, hosts, 2.0f, 4); }).find("an arena of the host") != std::string::npos);
   mpx::gemm_shape const one{.m = 1, .n = 1, .k = 1};
-  CHECK(said([&] { machine.gemm(one, gpus, gpus, hosts, gpus); }).find("memory of another device") != std::string::npos);
-  CHECK(said([&] { test::host_thread_memory::copy(hosts, gpus, 1); }).find("memory of a GPU") != std::string::npos);
-  CHECK(said([&] { machine.scale(gpus, gpus, 2.0f, 4); }).empty());
+  CHECK(test::said([&] { machine.gemm(one, gpus, gpus, hosts, gpus); }).find("memory of another device") != std::string::npos);
+  CHECK(test::said([&] { test::host_thread_memory::copy(hosts, gpus, 1); }).find("memory of a GPU") != std::string::npos);
+  CHECK(test::said([&] { machine.scale(gpus, gpus, 2.0f, 4); }).empty());
 }
 
 namespace {
@@ -173,6 +164,6 @@ struct met_on_the_gpu : test::mixed {
 
 TEST_CASE("a copy or a sum on the wrong side is an error", "[cuda][mixed]") {
   using run = recipe<gpt2_on<cpu, gpu, gpu>>;
-  CHECK(said([] { after_2_steps<gpt2, run, ends_swapped>(); }).find("memory of a GPU, at work on the host") != std::string::npos);
-  CHECK(said([] { after_2_steps<gpt2, run, met_on_the_gpu>(); }).find("an arena of the host") != std::string::npos);
+  CHECK(test::said([] { after_2_steps<gpt2, run, ends_swapped>(); }).find("memory of a GPU, at work on the host") != std::string::npos);
+  CHECK(test::said([] { after_2_steps<gpt2, run, met_on_the_gpu>(); }).find("an arena of the host") != std::string::npos);
 }

@@ -1,11 +1,12 @@
 // Cases that need a GPU, and say so where there is none: CTest reports them as skipped.
 #pragma once
 
-#include <exception>
 #include <iostream>
 #include <string>
 
 #include <mpx/cuda/backend.hpp>
+
+#include "support/said.hpp"
 
 namespace test {
 
@@ -14,17 +15,6 @@ inline bool no_gpu() {
   if (mpx::on_cuda::device_count() > 0) return false;
   std::cout << "skipped: this case needs a GPU" << std::endl;
   return true;
-}
-
-/// What f throws, as text; nothing when it throws nothing.
-template <class F>
-std::string said(F f) {
-  try {
-    f();
-  } catch (std::exception const& e) {
-    return e.what();
-  }
-  return {};
 }
 
 /// Every device of a plan on the first GPU, so that stages meet on a machine with one.

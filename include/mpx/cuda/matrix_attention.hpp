@@ -97,6 +97,17 @@ MPX_HOST_DEVICE MPX_INLINE void copy_queries_ahead(Block const& block, attention
   }
 }
 
+/// Keys and values from token k0 on, of the head that the place's heads of queries share.
+/// Shapes  key, value: [Tokens, Width]
+template <unsigned Tokens, unsigned Width, class Block, class T>
+MPX_HOST_DEVICE MPX_INLINE void copy_keys_ahead(Block const& block, attention_shape const& s, attention_place const& at,
+                                                std::uint16_t* key, std::uint16_t* value, T const* k, T const* v,
+                                                std::size_t k0, std::size_t rows) {
+  std::size_t const from = (at.sequence * s.key_tokens + k0) * s.key_stride + at.key_head * at.width;
+  copy_rows_ahead<Tokens, Width>(block, key, k + from, s.key_stride, rows, at.width);
+  copy_rows_ahead<Tokens, Width>(block, value, v + from, s.key_stride, rows, at.width);
+}
+
 /// The block's shared memory, given out piece by piece; each piece begins at 16 bytes.
 class piece_memory {
  public:
@@ -151,9 +162,7 @@ struct matrix_attention_forward {
     float* const near = memory.take<float>(queries + keys_of_tile);
     auto const copy_keys_ahead = [&](unsigned k0) {
       auto* const to = key + k0 / keys_of_tile % 2 * tile;
-      std::size_t const from = (at.sequence * s.key_tokens + k0) * s.key_stride + at.key_head * width;
-      detail::copy_rows_ahead<keys_of_tile, Width>(block, to, k + from, s.key_stride, limit - k0, width);
-      detail::copy_rows_ahead<keys_of_tile, Width>(block, to + 2 * tile, v + from, s.key_stride, limit - k0, width);
+      detail::copy_keys_ahead<keys_of_tile, Width>(block, s, at, to, to + 2 * tile, k, v, k0, limit - k0);
     };
 
     float largest[2] = {detail::no_score, detail::no_score}, total[2] = {0.0f, 0.0f};  // of the thread's two rows
@@ -276,8 +285,7 @@ struct matrix_attention_key_gradients {
     float* const near = memory.take<float>(keys_of_block + queries);
 
     std::size_t const from = (at.sequence * s.key_tokens + k0) * s.key_stride + at.key_head * width;
-    detail::copy_rows_ahead<keys_of_block, Width>(block, key, of.k + from, s.key_stride, keys, width);
-    detail::copy_rows_ahead<keys_of_block, Width>(block, value, of.v + from, s.key_stride, keys, width);
+    detail::copy_keys_ahead<keys_of_block, Width>(block, s, at, key, value, of.k, of.v, k0, keys);
     // The tiles of the first head's queries, then of the second's, and so on.
     auto const copy_queries_ahead = [&](unsigned number) {
       unsigned const q0 = q_begin + number % tiles * queries, which = number % 2;
@@ -383,9 +391,7 @@ struct matrix_attention_query_gradients {
     }
     auto const copy_keys_ahead = [&](unsigned k0) {
       auto* const to = key + k0 / keys_of_tile % 2 * tile;
-      std::size_t const from = (at.sequence * s.key_tokens + k0) * s.key_stride + at.key_head * width;
-      detail::copy_rows_ahead<keys_of_tile, Width>(block, to, of.k + from, s.key_stride, limit - k0, width);
-      detail::copy_rows_ahead<keys_of_tile, Width>(block, to + 2 * tile, of.v + from, s.key_stride, limit - k0, width);
+      detail::copy_keys_ahead<keys_of_tile, Width>(block, s, at, to, to + 2 * tile, of.k, of.v, k0, limit - k0);
     };
 
     partial_sums dquery[Width / 8] = {};

@@ -22,23 +22,14 @@ struct parameter_place {
 
 namespace detail {
 
-/// Elements from a layer's first parameter to that with this index, on one tensor rank.
+/// A layer's parameter with this index, on one tensor rank.
 template <class Model, class Recipe>
-constexpr std::size_t offset_in_layer(layer_info const& layer, std::size_t index) {
+constexpr parameter_info parameter_in_layer(layer_info const& layer, std::size_t index) {
   return []<class... S>(segments<S...>, std::size_t segment, std::size_t k) {
-    std::size_t s = 0, offset = 0;
-    ((s++ == segment ? void(offset = parameters_of<typename S::layer, Recipe::mesh::mesh_tensor>[k].offset) : void()), ...);
-    return offset;
-  }(segments_of<Model>{}, layer.segment, index);
-}
-
-/// Elements of a layer's parameter with this index, on one tensor rank.
-template <class Model, class Recipe>
-constexpr std::size_t count_in_layer(layer_info const& layer, std::size_t index) {
-  return []<class... S>(segments<S...>, std::size_t segment, std::size_t k) {
-    std::size_t s = 0, count = 0;
-    ((s++ == segment ? void(count = parameters_of<typename S::layer, Recipe::mesh::mesh_tensor>[k].count) : void()), ...);
-    return count;
+    std::size_t s = 0;
+    parameter_info found{};
+    ((s++ == segment ? void(found = parameters_of<typename S::layer, Recipe::mesh::mesh_tensor>[k]) : void()), ...);
+    return found;
   }(segments_of<Model>{}, layer.segment, index);
 }
 
@@ -87,7 +78,8 @@ constexpr auto place_parameters() {
     auto& copy = places[t.copy_layer];
     if (!copy.shares_weights) continue;
     copy.weights_stage = places[t.owner_layer].weights_stage;
-    copy.weights_offset = places[t.owner_layer].parameter_offset + offset_in_layer<Model, Recipe>(layers[t.owner_layer], t.owner_parameter);
+    copy.weights_offset = places[t.owner_layer].parameter_offset +
+                          parameter_in_layer<Model, Recipe>(layers[t.owner_layer], t.owner_parameter).offset;
   }
   return places;
 }

@@ -164,7 +164,8 @@ constexpr auto make_plan() {
     std::size_t const stage = meeting_stage(out, i);
     if (stage == S) continue;
     tie const& of = out.ties[i];
-    std::size_t const count = padded_elements(count_in_layer<Model, Recipe>(layers[of.owner_layer], of.owner_parameter));
+    auto const owned = parameter_in_layer<Model, Recipe>(layers[of.owner_layer], of.owner_parameter);
+    std::size_t const count = padded_elements(owned.count);
     each_holder(out, i, [&](std::size_t layer, std::size_t) {
       if (!reaches(out.stages[stage].where.kind, where[layer].kind)) out.stages[stage].tied_elements += count;
     });
