@@ -66,7 +66,7 @@ template void const* const* update_launches<f16, clip_by_global_norm, sgd, sgd_m
 template void launch(fill_ids const&);
 template void launch(number_ids const&);
 template std::size_t sort_memory<std::int32_t>(std::size_t);
-template rows_by_id sort_rows(std::int32_t const*, std::size_t, float*);
+template void sort_rows(std::int32_t const*, std::size_t, float*);
 template void launch(chunk_squares const&);
 template void launch(totals_of const&);
 template void launch(attention_bias_gradient const&);

@@ -54,6 +54,8 @@ struct extents {
     if (over_tensor == spread::partial) return ranks > 1 ? count : 0;
     return sharded(over_tensor) ? count / ranks : count;
   }
+
+  friend constexpr bool operator==(extents const&, extents const&) = default;
 };
 
 /// compute: what the arithmetic runs in; accumulate: f32 sums and statistics; i32: token ids and lengths.

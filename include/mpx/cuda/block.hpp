@@ -35,6 +35,8 @@ struct launch_size {
   std::size_t blocks = 0;
   unsigned threads = warp_width;
   std::size_t shared = 0;
+
+  friend constexpr bool operator==(launch_size const&, launch_size const&) = default;
 };
 
 /// Shared memory that block_lanes combine the results of warps in, at the block's beginning.

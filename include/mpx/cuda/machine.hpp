@@ -6,17 +6,62 @@
 #include <cstdint>
 
 #include <mpx/backend/operations.hpp>
+#include <mpx/backend/pass_name.hpp>
 #include <mpx/core/device.hpp>
 #include <mpx/core/dtype.hpp>
 #include <mpx/cuda/check.hpp>
 #include <mpx/cuda/gemm.hpp>
+#include <mpx/cuda/graph.hpp>
 #include <mpx/cuda/launch.hpp>
 #include <mpx/cuda/memory.hpp>
 #include <mpx/cuda/operations.hpp>
 #include <mpx/cuda/results.hpp>
 #include <mpx/cuda/sort.hpp>
+#include <mpx/cuda/tape.hpp>
 
 namespace mpx::on_cuda {
+
+namespace queued {
+
+// What the queue is asked for.
+template <class Body>
+struct start {
+  Body body;
+  void operator()() const { launch(body); }
+};
+struct clear_bytes {
+  void* to;
+  std::size_t bytes;
+  void operator()() const { check(cudaMemsetAsync(to, 0, bytes, queue()), "clear memory"); }
+  friend bool operator==(clear_bytes const&, clear_bytes const&) = default;
+};
+struct copy_bytes {
+  void* to;
+  void const* from;
+  std::size_t bytes;
+  void operator()() const { check(cudaMemcpyAsync(to, from, bytes, cudaMemcpyDefault, queue()), "copy"); }
+  friend bool operator==(copy_bytes const&, copy_bytes const&) = default;
+};
+struct sort_ids {
+  std::int32_t const* ids;
+  std::size_t rows;
+  float* memory;
+  void operator()() const { sort_rows(ids, rows, memory); }
+  friend bool operator==(sort_ids const&, sort_ids const&) = default;
+};
+template <class T, class U>
+struct product {
+  gemm* by;
+  gemm_shape shape;
+  T const* a;
+  T const* b;
+  U* c;
+  T const* bias;
+  void operator()() const { (*by)(shape, a, b, c, bias); }
+  friend bool operator==(product const&, product const&) = default;
+};
+
+}  // namespace queued
 
 /// One GPU. Tensors are in its memory; numbers that the host reads (losses, sums of squares, logits) are where they belong
 /// when finish() returns.
@@ -28,37 +73,53 @@ class gpu {
   /// The calling thread works on this GPU from now on.
   void use() { use_device(ordinal_); }
 
+  /// A pass whose operations come again: from the third of its name on, the GPU is asked for all of them in one call.
+  template <class Pass>
+  void repeat(pass_name const& name, Pass&& pass) {
+    tape_.repeat(name, pass);
+  }
+
   /// `from`, the host's, may be used again when it returns.
   void upload(void* to, void const* from, std::size_t bytes) {
+    tape_.interrupt();
     if (bytes != 0) check(cudaMemcpyAsync(to, from, bytes, cudaMemcpyHostToDevice, queue()), "take what the host has");
   }
   /// `to`, the host's, is written when it returns.
   void download(void* to, void const* from, std::size_t bytes) {
+    tape_.interrupt();
     if (bytes != 0) check(cudaMemcpyAsync(to, from, bytes, cudaMemcpyDeviceToHost, queue()), "give what the host asks for");
     wait_for_queue();
   }
   void zero(void* to, std::size_t bytes) {
-    if (bytes != 0) check(cudaMemsetAsync(to, 0, bytes, queue()), "clear memory");
+    if (bytes != 0) ask(queued::clear_bytes{to, bytes});
   }
   void copy(void* to, void const* from, std::size_t bytes) {
-    if (bytes != 0) check(cudaMemcpyAsync(to, from, bytes, cudaMemcpyDefault, queue()), "copy");
+    if (bytes != 0) ask(queued::copy_bytes{to, from, bytes});
   }
   /// Everything that this thread has asked for is done.
   void finish() {
+    tape_.interrupt();
     wait_for_queue();
     results_.hand_out();
   }
 
  protected:
+  /// Now, or with the pass that it is part of.
+  template <class Operation>
+  void ask(Operation const& one) {
+    tape_.call(one);
+  }
   template <class Body>
   void run(Body const& body) {
-    launch(body);
+    ask(queued::start<Body>{body});
   }
   float* scratch(std::size_t floats) {
     return reinterpret_cast<float*>(scratch_.of(floats * sizeof(float), ordinal_));
   }
   rows_by_id sorted(std::int32_t const* ids, std::size_t rows) {
-    return sort_rows(ids, rows, scratch(sort_memory<std::int32_t>(rows)));
+    float* const memory = scratch(sort_memory<std::int32_t>(rows));
+    ask(queued::sort_ids{ids, rows, memory});
+    return sorted_in(memory, rows);
   }
   float* written_to(float* to) { return results_.written_to(to); }
   float* rows_written_to(float* to, std::size_t stride, std::size_t rows, std::size_t width) {
@@ -74,6 +135,7 @@ class gpu {
   int ordinal_;
   growing_memory scratch_;
   results results_;
+  tape<graph_recorder> tape_;
 };
 
 /// All operations of a layer, on one GPU.
@@ -88,7 +150,7 @@ class machine : public operations<gpu> {
   /// Shapes  a: [m,k], or [k,m] when transposed; b: [k,n], or [n,k] when transposed; a bias only without accumulate
   template <class T, class U>
   void gemm(gemm_shape const& s, T const* a, T const* b, U* c, T const* bias) {
-    multiply_(s, a, b, c, bias);
+    this->ask(queued::product<T, U>{&multiply_, s, a, b, c, bias});
   }
 
   /// What cublasLt and sums over blocks take beside the plan's memory. It grows at the first use of a shape.

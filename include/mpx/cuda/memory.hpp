@@ -29,9 +29,12 @@ class memory {
                    .expected = std::to_string(count) + " bytes in one block", .got = "none of that size"});
     }
     block_ = static_cast<std::byte*>(block);
-    // Not the whole GPU is waited for: what other threads have there may wait for this one.
-    check(cudaMemsetAsync(block_, 0, size_, queue()), "clear its memory");
-    wait_for_queue();
+    // In a queue of its own: this thread's may be recorded, and what other threads have on the GPU may wait for this one.
+    cudaStream_t own = nullptr;
+    check(cudaStreamCreateWithFlags(&own, cudaStreamNonBlocking), "make a queue");
+    bool const cleared = cudaMemsetAsync(block_, 0, size_, own) == cudaSuccess && cudaStreamSynchronize(own) == cudaSuccess;
+    cudaStreamDestroy(own);
+    if (!cleared) check(cudaGetLastError(), "clear its memory");
   }
   memory(memory&& other) noexcept : block_(std::exchange(other.block_, nullptr)), size_(std::exchange(other.size_, 0)) {}
   memory& operator=(memory&& other) noexcept {

@@ -37,13 +37,12 @@ std::size_t sort_memory(std::size_t rows) {
 }
 
 template <class Id>
-rows_by_id sort_rows(Id const* ids, std::size_t rows, float* memory) {
+void sort_rows(Id const* ids, std::size_t rows, float* memory) {
   auto* const sorted_ids = reinterpret_cast<std::int32_t*>(memory);
   std::int32_t *const sorted_rows = sorted_ids + rows, *const in_order = sorted_rows + rows;
   launch(number_ids{in_order, rows});
   std::size_t bytes = detail::sort_workspace(rows);
   check(detail::sort_pairs(in_order + rows, bytes, ids, sorted_ids, in_order, sorted_rows, rows), "sort ids");
-  return {sorted_ids, sorted_rows};
 }
 
 }  // namespace mpx::on_cuda

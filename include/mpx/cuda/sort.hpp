@@ -18,11 +18,17 @@ struct rows_by_id {
 template <class Id>
 [[nodiscard]] std::size_t sort_memory(std::size_t rows);
 
-/// Sorts in this thread's queue. The result lies in `memory`. Compiled by nvcc for 32-bit ids, in cuda.cu.
+/// Where sort_rows puts its result.
+[[nodiscard]] inline rows_by_id sorted_in(float* memory, std::size_t rows) {
+  auto* const ids = reinterpret_cast<std::int32_t*>(memory);
+  return {ids, ids + rows};
+}
+
+/// Sorts in this thread's queue. Compiled by nvcc for 32-bit ids, in cuda.cu.
 /// Shapes  ids: [rows]; memory: [sort_memory<Id>(rows)]
 /// Errors  throws mpx::error when CUDA cannot start it
 /// Source  a radix sort, which keeps the order of equal keys: cub::DeviceRadixSort
 template <class Id>
-[[nodiscard]] rows_by_id sort_rows(Id const* ids, std::size_t rows, float* memory);
+void sort_rows(Id const* ids, std::size_t rows, float* memory);
 
 }  // namespace mpx::on_cuda

@@ -16,6 +16,7 @@
 
 #include <mpx/backend/concepts.hpp>
 #include <mpx/backend/mixed.hpp>
+#include <mpx/backend/pass_name.hpp>
 #include <mpx/optim/decision.hpp>
 #include <mpx/optim/update.hpp>
 #include <mpx/plan/plan.hpp>
@@ -366,22 +367,33 @@ class replica {
       auto const before = [&](std::size_t row) { prepare_to_reduce(stage, s, row); };
       auto const after = [&](std::size_t row) { reduce(stage, s, row, a.microbatch); };
       bool const replaces = sums_apart || backwards_done_[s] == 0;
+      auto const pass = [&](pass_kind kind, auto const& work) {
+        run_pass(stage.machine(), {kind, a.stage, a.slot, a.deferred, replaces, asked.kind == job_kind::train,
+                                   asked.capture != nullptr, part.size}, work);
+      };
       switch (a.kind) {
         case action_kind::forward: {
           stage.load_feeds(a.slot, *asked.data, part);
           float* const capture = asked.capture ? asked.capture + static_cast<std::size_t>(part.first_sequence) * capture_width() : nullptr;
-          stage.forward(asked.values, part, a.slot, &losses[static_cast<std::size_t>(a.microbatch)], capture);
+          pass(pass_kind::forward, [&] {
+            stage.forward(asked.values, part, a.slot, &losses[static_cast<std::size_t>(a.microbatch)], capture);
+          });
           break;
         }
         case action_kind::backward:
-          if constexpr (!splits) stage.backward(asked.values, part, a.slot, replaces, before, after);
+          if constexpr (!splits)
+            pass(pass_kind::backward, [&] { stage.backward(asked.values, part, a.slot, replaces, before, after); });
           end_pass(s);
           break;
         case action_kind::backward_input:
-          if constexpr (splits) stage.backward_input(asked.values, part, {a.slot, a.deferred});
+          if constexpr (splits)
+            pass(pass_kind::backward_input, [&] { stage.backward_input(asked.values, part, {a.slot, a.deferred}); });
           break;
         case action_kind::backward_weights:
-          if constexpr (splits) stage.backward_weights(asked.values, part, {a.slot, a.deferred}, replaces, before, after);
+          if constexpr (splits)
+            pass(pass_kind::backward_weights, [&] {
+              stage.backward_weights(asked.values, part, {a.slot, a.deferred}, replaces, before, after);
+            });
           end_pass(s);
           break;
         case action_kind::receive_forward:
@@ -406,6 +418,13 @@ class replica {
           break;
       }
     });
+  }
+
+  /// A pass in which no device meets another, on a machine that repeats passes: it may know this one from earlier steps.
+  template <class Machine, class Work>
+  static void run_pass(Machine& machine, pass_name const& name, Work const& work) {
+    if constexpr (plan.mesh.data == 1 && T == 1 && requires { machine.repeat(name, work); }) machine.repeat(name, work);
+    else work();
   }
 
   /// Before a backward of stage s begins with this layer.

@@ -1,0 +1,101 @@
+/// @file
+/// A record of operations that the GPU does in one call: CUDA's graphs, as tape.hpp asks for them.
+#pragma once
+
+#include <cstddef>
+#include <utility>
+
+#include <cuda_runtime_api.h>
+
+#include <mpx/cuda/check.hpp>
+
+namespace mpx::on_cuda {
+
+/// Owns a recorded graph and what CUDA made of it. Empty when made without one.
+class graph {
+ public:
+  graph() = default;
+  explicit graph(cudaGraph_t recorded) : recorded_(recorded) {
+    if (cudaGraphInstantiate(&all_, recorded_, 0) == cudaSuccess) return;
+    cudaGetLastError();
+    all_ = nullptr;
+  }
+  graph(graph&& other) noexcept
+      : recorded_(std::exchange(other.recorded_, nullptr)), all_(std::exchange(other.all_, nullptr)) {}
+  graph& operator=(graph&& other) noexcept {
+    std::swap(recorded_, other.recorded_);
+    std::swap(all_, other.all_);
+    return *this;
+  }
+  ~graph() {
+    if (all_ != nullptr) cudaGraphExecDestroy(all_);  // one that is under way comes to its end first
+    if (recorded_ != nullptr) cudaGraphDestroy(recorded_);
+  }
+
+  [[nodiscard]] bool can_start() const noexcept { return all_ != nullptr; }
+
+  /// The kernel at this place has another operand from the next start on: its body.
+  /// Returns  false when CUDA does not let it
+  [[nodiscard]] bool change(cudaGraphNode_t place, void const* body) {
+    cudaKernelNodeParams of{};
+    void* operands[] = {const_cast<void*>(body)};  // is copied from
+    bool changed = cudaGraphKernelNodeGetParams(place, &of) == cudaSuccess;
+    of.kernelParams = operands;
+    of.extra = nullptr;
+    changed = changed && cudaGraphExecKernelNodeSetParams(all_, place, &of) == cudaSuccess;
+    if (!changed) cudaGetLastError();
+    return changed;
+  }
+
+  /// Errors  throws mpx::error when CUDA cannot start it
+  void start() const { check(cudaGraphLaunch(all_, queue()), "start a graph"); }
+
+ private:
+  cudaGraph_t recorded_ = nullptr;
+  cudaGraphExec_t all_ = nullptr;
+};
+
+/// Records what this thread asks of its queue. Other threads, and calls that ask for nothing of the queue, go on as ever.
+class graph_recorder {
+ public:
+  using graph = on_cuda::graph;
+  using place = cudaGraphNode_t;
+
+  void begin() { check(cudaStreamBeginCapture(queue(), cudaStreamCaptureModeRelaxed), "record its work"); }
+
+  /// Errors  throws mpx::error when the last operation was not one kernel
+  [[nodiscard]] place last() const {
+    cudaStreamCaptureStatus status{};
+    cudaGraphNode_t const* nodes = nullptr;
+    std::size_t count = 0;
+#if CUDART_VERSION >= 13000
+    cudaGraphEdgeData const* edges = nullptr;
+    check(cudaStreamGetCaptureInfo(queue(), &status, nullptr, nullptr, &nodes, &edges, &count), "say what it has recorded");
+#else
+    check(cudaStreamGetCaptureInfo_v2(queue(), &status, nullptr, nullptr, &nodes, &count), "say what it has recorded");
+#endif
+    if (status != cudaStreamCaptureStatusActive || count != 1) check(cudaErrorStreamCaptureInvalidated, "record a kernel");
+    return nodes[0];
+  }
+
+  /// Returns  false when CUDA makes no graph of it
+  [[nodiscard]] bool end(graph& to) {
+    cudaGraph_t recorded = taken();
+    if (recorded == nullptr) return false;
+    to = graph(recorded);
+    return to.can_start();
+  }
+  void drop() {
+    if (cudaGraph_t const recorded = taken(); recorded != nullptr) cudaGraphDestroy(recorded);
+  }
+
+ private:
+  static cudaGraph_t taken() {
+    cudaGraph_t recorded = nullptr;
+    if (cudaStreamEndCapture(queue(), &recorded) == cudaSuccess) return recorded;
+    cudaGetLastError();
+    return nullptr;
+  }
+};
+
+}  // namespace mpx::on_cuda
