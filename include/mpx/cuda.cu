@@ -51,7 +51,7 @@ template void const* const* activation_launches<f16, relu, gelu, gelu_tanh, silu
 
 template <class T, class Clipping, class... Optimizer>
 void const* const* update_launches() {
-  return compiled_launches<update<Optimizer, T, element_bound<Clipping>>...>();
+  return compiled_launches<decide<decides_update<Clipping>>, update<Optimizer, T, element_bound<Clipping>>...>();
 }
 template void const* const* update_launches<float, no_clipping, sgd, sgd_momentum, adam, adamw>();
 template void const* const* update_launches<float, clip_by_value, sgd, sgd_momentum, adam, adamw>();

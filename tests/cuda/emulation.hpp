@@ -3,18 +3,21 @@
 
 #include <algorithm>
 #include <array>
+#include <atomic>
 #include <bit>
 #include <cstddef>
 #include <cstdint>
 #include <cstdlib>
 #include <cstring>
 #include <deque>
+#include <functional>
 #include <memory>
 #include <thread>
 #include <utility>
 #include <vector>
 
 #include <pthread.h>
+#include <semaphore.h>
 
 #include <mpx/core/dtype.hpp>
 #include <mpx/cuda/block.hpp>
@@ -145,6 +148,61 @@ class emulated_block {
   unsigned thread_, threads_;
 };
 
+/// Threads that sleep between bodies: to start them anew for each takes longer than most bodies. A thread that emulates has its
+/// own.
+class block_threads {
+ public:
+  block_threads() = default;
+  block_threads(block_threads const&) = delete;
+  ~block_threads() {
+    work_ = nullptr;
+    for (auto& one : threads_) {
+      sem_post(&one.begin);
+      one.thread.join();
+      sem_destroy(&one.begin);
+    }
+  }
+
+  /// work(0) to work(count - 1), each in a thread; returns when all have returned.
+  void run(unsigned count, std::function<void(unsigned)> const& work) {
+    while (threads_.size() < count) {
+      auto& one = threads_.emplace_back();
+      sem_init(&one.begin, 0, 0);
+      one.thread = std::thread([this, &one, t = static_cast<unsigned>(threads_.size() - 1)] {
+        for (;;) {
+          sem_wait(&one.begin);
+          if (work_ == nullptr) return;
+          (*work_)(t);
+          if (--running_ == 0) sem_post(&end_.all);
+        }
+      });
+    }
+    work_ = &work;
+    running_ = count;
+    for (unsigned t = 0; t < count; ++t) sem_post(&threads_[t].begin);
+    sem_wait(&end_.all);
+  }
+  static block_threads& of_this_thread() {
+    thread_local block_threads own;
+    return own;
+  }
+
+ private:
+  struct sleeper {
+    sem_t begin;
+    std::thread thread;
+  };
+  struct end {
+    end() { sem_init(&all, 0, 0); }
+    ~end() { sem_destroy(&all); }
+    sem_t all;
+  };
+  end end_;
+  std::deque<sleeper> threads_;
+  std::function<void(unsigned)> const* work_ = nullptr;
+  std::atomic<unsigned> running_ = 0;
+};
+
 /// Runs all blocks, one after the other. Shared memory begins as NaN: what a body reads before it has written shows.
 /// `most_threads`: of a block, whole warps. A body shares its work out over the threads that there are, or says how many it
 /// needs at least.
@@ -155,17 +213,14 @@ void emulate(Body const& body, unsigned most_threads = ~0u) {
   if (size.blocks == 0) return;
   size.threads = std::min<unsigned>(size.threads, most_threads);
   block_state state(size);
-  std::vector<std::thread> threads;
-  for (unsigned t = 0; t < size.threads; ++t)
-    threads.emplace_back([&, t] {
-      for (std::size_t b = 0; b < size.blocks; ++b) {
-        if (t == 0) std::memset(state.shared.data(), 0xff, state.shared.size());
-        state.all.wait();
-        body(emulated_block(state, b, size.blocks, t, size.threads));
-        state.all.wait();
-      }
-    });
-  for (auto& one : threads) one.join();
+  block_threads::of_this_thread().run(size.threads, [&](unsigned t) {
+    for (std::size_t b = 0; b < size.blocks; ++b) {
+      if (t == 0) std::memset(state.shared.data(), 0xff, state.shared.size());
+      state.all.wait();
+      body(emulated_block(state, b, size.blocks, t, size.threads));
+      state.all.wait();
+    }
+  });
 }
 
 }  // namespace test

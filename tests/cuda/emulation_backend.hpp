@@ -5,11 +5,12 @@
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
-#include <deque>
 #include <limits>
+#include <span>
 #include <vector>
 
 #include <mpx/cuda/operations.hpp>
+#include <mpx/cuda/results.hpp>
 #include <mpx/host/memory.hpp>
 
 #include "emulation.hpp"
@@ -28,15 +29,23 @@ class emulated_gpu {
     if (bytes != 0) std::memcpy(to, from, bytes);
   }
   void finish() {
-    for (auto const& one : asked_)
-      for (std::size_t i = 0; i < one.values.size(); ++i) {
-        float& to = one.to[i / one.width * one.stride + i % one.width];
-        to = one.added ? to + one.values[i] : one.values[i];
-      }
-    asked_.clear();
+    results_.each_kept([](float* on_host, float const* on_gpu, std::size_t n) { std::copy_n(on_gpu, n, on_host); });
+    results_.hand_out();
+  }
+  void prepare_to_decide(std::span<float> losses, std::span<float> squares, std::span<std::size_t const> first_portion) {
+    using mpx::on_cuda::decision_operands;
+    decision_memory_ = mpx::on_host::memory(decision_operands::bytes(losses.size(), squares.size(), first_portion.size()));
+    decision_ = {decision_memory_.data(), losses.size(), squares.size(), first_portion.size()};
+    std::copy(first_portion.begin(), first_portion.end(), decision_.first_portion);
+    results_.keep(losses.data(), losses.size(), decision_.losses);
+    results_.keep(squares.data(), squares.size(), decision_.squares);
   }
 
  protected:
+  template <class Operation>
+  void ask(Operation const& one) {
+    one();
+  }
   template <class Body>
   void run(Body const& body) {
     emulate(body);
@@ -53,27 +62,29 @@ class emulated_gpu {
     for (std::size_t i = 0; i < rows; ++i) ids_[i] = ids[rows_[i]];
     return {ids_.data(), rows_.data()};
   }
-  float* written_to(float* to) { return rows_written_to(to, 1, 1, 1); }
+  float* written_to(float* to) { return results_.written_to(to); }
   float* rows_written_to(float* to, std::size_t stride, std::size_t rows, std::size_t width) {
-    asked_.push_back({to, stride, width, false, std::vector<float>(rows * width, std::numeric_limits<float>::quiet_NaN())});
-    return asked_.back().values.data();
+    return results_.rows_written_to(to, stride, rows, width);
   }
-  float* rows_added_to(float* to, std::size_t stride, std::size_t rows, std::size_t width) {
-    float* const from = rows_written_to(to, stride, rows, width);
-    asked_.back().added = true;
-    return from;
+  mpx::on_cuda::number_places added_to(float* to, std::size_t stride, std::size_t count) {
+    return results_.added_to(to, stride, count);
   }
+  [[nodiscard]] mpx::on_cuda::decision_operands const& decision() const { return decision_; }
 
  private:
-  struct asked {
-    float* to;
-    std::size_t stride, width;
-    bool added;
-    std::vector<float> values;
+  struct shared_floats {
+    static float* take(std::size_t n) {
+      float* const all = new float[n];
+      std::fill_n(all, n, std::numeric_limits<float>::quiet_NaN());
+      return all;
+    }
+    static void release(float* one) { delete[] one; }
   };
   std::vector<float> scratch_;
   std::vector<std::int32_t> ids_, rows_;  ///< sorted
-  std::deque<asked> asked_;
+  mpx::on_cuda::results<shared_floats> results_;
+  mpx::on_host::memory decision_memory_;
+  mpx::on_cuda::decision_operands decision_;
 };
 
 struct emulated_backend {

@@ -3,6 +3,7 @@
 
 #include <cstddef>
 #include <cstring>
+#include <limits>
 #include <stdexcept>
 #include <string>
 #include <utility>
@@ -199,25 +200,34 @@ TEST_CASE("passes of other names have records of their own, and the oldest makes
 
 namespace {
 
-/// The same machine, which does every pass one by one.
+/// The same machine, which does every pass one by one, and leaves decisions to the host.
 struct plain_machine : test::taped_machine {
   template <class Pass>
   void repeat(mpx::pass_name const&, Pass&& pass) {
     pass();
   }
+  void begin_to_decide() = delete;
 };
 struct plain_backend : test::taped_backend {
   using machine = plain_machine;
 };
+static_assert(mpx::decides_updates<test::taped_machine> && !mpx::decides_updates<plain_machine>);
 
 template <class Schedule, class Precision, std::size_t Sequences>
 using recipe = mpx::recipe<mpx::place_all<mpx::cuda<0>>, Schedule, Precision, mpx::clip_by_global_norm, mpx::noam, mpx::adam,
+                           mpx::dynamic_loss_scaling,
                            mpx::microbatch_capacity<mpx::sequences<Sequences>, mpx::source_tokens<5>, mpx::target_tokens<5>>>;
 
-/// Losses, norms, logits and all parameters of a training with dropout, whose batches change their sizes once.
+/// Losses, norms, logits and all parameters of a training with dropout, whose batches change their sizes once. Its first loss
+/// scale is too large where f16 is the compute type: steps are skipped.
 template <class Model, class Recipe, class Backend>
-std::vector<float> trained(std::size_t& starts) {
-  mpx::basic_trainer<Model, Recipe, Backend> trainer{{.lr = {.warmup = 10}, .seed = 3, .dropout = 0.2f}};
+std::vector<float> trained(std::size_t& starts, int& skips) {
+  typename Recipe::settings settings;
+  settings.lr.warmup = 10;
+  settings.seed = 3;
+  settings.dropout = 0.2f;
+  settings.loss_scaling.initial_scale = 0x1p20f;
+  mpx::basic_trainer<Model, Recipe, Backend> trainer{settings};
   std::vector<float> all;
   for (std::uint32_t step = 0; step < 7; ++step) {
     int const tokens = step == 4 ? 3 : 5;
@@ -225,22 +235,27 @@ std::vector<float> trained(std::size_t& starts) {
     auto const report = trainer.step(batch);
     all.push_back(static_cast<float>(report.loss));
     all.push_back(report.gradient_norm);
+    all.push_back(report.skipped);
+    if (step < 5) continue;
     all.push_back(static_cast<float>(trainer.evaluate(batch)));
     for (float const one : trainer.next_token_logits(batch)) all.push_back(one);
   }
   trainer.each_parameter([&](std::string const& name, auto const&) {
     for (float const one : trainer.parameter(name)) all.push_back(one);
   });
+  skips = static_cast<int>(trainer.skipped_steps());
   starts = 0;
   trainer.devices().each_stage([&](auto& stage) { starts += stage.machine().starts(); });
   return all;
 }
 
 template <class Model, class Recipe>
-void keeps_its_bits(std::size_t expected_starts) {
+void keeps_its_bits(std::size_t expected_starts, int skipped = 0) {
   std::size_t starts = 0, none = 0;
-  auto const repeated = trained<Model, Recipe, test::taped_backend>(starts);
-  auto const plain = trained<Model, Recipe, plain_backend>(none);
+  int skips = 0;
+  auto const repeated = trained<Model, Recipe, test::taped_backend>(starts, skips);
+  CHECK(skips == skipped);
+  auto const plain = trained<Model, Recipe, plain_backend>(none, skips);
   REQUIRE(repeated.size() == plain.size());
   CHECK(std::memcmp(repeated.data(), plain.data(), plain.size() * sizeof(float)) == 0);
   CHECK(none == 0);
@@ -253,12 +268,59 @@ using seq2seq = mpx::seq2seq<mpx::source_vocabulary<11>, mpx::target_vocabulary<
 
 }  // namespace
 
-TEST_CASE("a training whose passes are repeated has the bits of one whose are not", "[cuda][tape]") {
-  // Six steps of one size: two microbatches with a forward, a backward, an evaluation and a forward for logits each.
-  keeps_its_bits<gpt2, recipe<mpx::gpipe<mpx::microbatches<2>>, mpx::f32_only, 2>>(0);
+TEST_CASE("a training whose passes are repeated has the bits of one whose are not, and skips the same steps", "[cuda][tape][decide]") {
+  // Six steps of one size, of which all but the first are started in one call a pass: forward and backward of two
+  // microbatches, which work on two copies of the saved activations. The update's pass is the other step's too. An evaluation
+  // and a forward for logits follow the last two steps, whose two microbatches work on one copy: the first is done one by one.
+  keeps_its_bits<gpt2, recipe<mpx::gpipe<mpx::microbatches<2>>, mpx::f16_mixed, 2>>(5 * 4 + 6 + 2 * 3, 3);
 }
 
 TEST_CASE("and so in bf16, with an encoder, and with backwards in halves", "[cuda][tape]") {
-  keeps_its_bits<seq2seq, recipe<mpx::one_f_one_b<mpx::microbatches<1>>, mpx::bf16_mixed, 4>>(0);
-  keeps_its_bits<gpt2, recipe<mpx::zb_h1<mpx::microbatches<2>>, mpx::bf16_mixed, 2>>(0);
+  keeps_its_bits<seq2seq, recipe<mpx::one_f_one_b<mpx::microbatches<1>>, mpx::bf16_mixed, 4>>(5 * 2 + 6 + 2 * 1);
+  keeps_its_bits<gpt2, recipe<mpx::zb_h1<mpx::microbatches<2>>, mpx::bf16_mixed, 2>>(5 * 6 + 6 + 2 * 3);
+}
+
+TEST_CASE("a decision adds up squares and losses as the host does", "[cuda][decide]") {
+  using by = mpx::decides_update<mpx::clip_by_global_norm>;
+  constexpr std::size_t at_once = mpx::on_cuda::decide<by>::at_once;
+  // Portions of layers: none, around what is in shared memory at once, and more layers than threads.
+  for (std::vector<std::size_t> portions : {std::vector<std::size_t>{3}, {0, 1, 0}, {at_once, 1}, {at_once - 1, 2, 2 * at_once},
+                                            std::vector<std::size_t>(300, 7)}) {
+    std::vector<std::size_t> first{0};
+    for (auto const n : portions) first.push_back(first.back() + n);
+    std::vector<float> squares, losses{0.25f, 3.0f, 1e-3f};
+    for (std::size_t i = 0; i < 2 * first.back(); ++i) squares.push_back(static_cast<float>((i * 7919) % 1009) / 17.0f);
+
+    float sum = 0, loss = 0;
+    for (std::size_t l = 0; l < portions.size(); ++l) {
+      float slices = 0, copies = 0;
+      for (std::size_t i = first[l]; i < first[l + 1]; ++i) {
+        slices += squares[2 * i];
+        copies += squares[2 * i + 1];
+      }
+      sum += copies + slices;
+    }
+    for (float const one : losses) loss += one;
+    for (float const bad : {0.0f, std::numeric_limits<float>::infinity(), std::numeric_limits<float>::quiet_NaN()})
+      for (bool const in_losses : {true, false}) {
+        auto all_squares = squares;
+        auto all_losses = losses;
+        (in_losses ? all_losses : all_squares).back() += bad;
+        mpx::update_decision decision{false, -1, -1};
+        mpx::on_cuda::decision_operands of;
+        of.decision = &decision;
+        of.squares = all_squares.data();
+        of.portions = first.back();
+        of.first_portion = first.data();
+        of.layers = portions.size();
+        of.losses = all_losses.data();
+        of.microbatches = losses.size();
+        test::emulate(mpx::on_cuda::decide<by>{of, {{.max_norm = 0.5f}, 4.0f}}, 64);
+        CHECK(decision.finite == (bad == 0.0f));
+        if (bad != 0.0f) continue;
+        auto const host = mpx::decide_update(mpx::clip_by_global_norm{.max_norm = 0.5f}, sum, loss, 4.0f);
+        CHECK(decision.norm == host.norm);
+        CHECK(decision.factor == host.factor);
+      }
+  }
 }

@@ -173,6 +173,17 @@ concept transforms =
                 "relu_dropout_backward",
                 M, T>();
 
+/// A machine need not, but may decide on updates by itself, so that nobody waits for it between gradients and update:
+///   prepare_to_decide(losses, squares, first_portion)  once: where the host reads them; the layers' bounds among squares
+///   begin_to_decide()                                  before add_squares of a step
+///   decide(by)                                         by(sum of squares, sum of losses) is the decision
+///   update<Optimizer>(..., decided_by_machine{}, ...)  by that decision
+template <class M>
+concept decides_updates = requires(M& m, std::span<float> numbers, std::span<std::size_t const> bounds) {
+  m.prepare_to_decide(numbers, numbers, bounds);
+  m.begin_to_decide();
+};
+
 /// Memory that the host may not be able to read, and results that it waits for.
 template <class M, class T>
 concept serves_the_host =

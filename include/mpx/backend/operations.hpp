@@ -111,4 +111,15 @@ struct dropout_draw {
   }
 };
 
+/// Whether and how a step updates its parameters, from the sums over all of its gradients and losses. The same on every
+/// device, because it is computed from the same sums in the same order.
+struct update_decision {
+  bool finite = true;  ///< false: the step is skipped
+  float norm = 0;      ///< of all gradients, after unscaling and before clipping
+  float factor = 1;    ///< what each gradient is multiplied by: 1 / loss scale, times clipping's own
+};
+
+/// In place of that factor: the machine has taken the decision itself, and knows it.
+struct decided_by_machine {};
+
 }  // namespace mpx

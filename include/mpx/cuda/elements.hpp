@@ -6,6 +6,7 @@
 #include <cstddef>
 #include <cstdint>
 
+#include <mpx/backend/operations.hpp>
 #include <mpx/config/config.hpp>
 #include <mpx/core/dtype.hpp>
 #include <mpx/cuda/block.hpp>
@@ -224,7 +225,8 @@ struct repeat_row {
   }
 };
 
-/// One step of the optimizer; each gradient is multiplied by `factor`, then passed through `bound`.
+/// One step of the optimizer; each gradient is multiplied by `factor`, then passed through `bound`. Where there is a decision
+/// in the GPU's memory, its factor counts, and nothing changes unless it is to update.
 /// Shapes  master, weights, gradient, each state: [n]; weights may be null or the master itself
 /// Types   weights: T; the rest: accumulator_t<T>
 /// Launch  as cast
@@ -240,16 +242,18 @@ struct update {
   std::array<A*, states> state;
   std::size_t n;
   A factor;
+  update_decision const* decision;
   Bound bound;
 
   [[nodiscard]] launch_size size() const { return per_run(n); }
   template <class Block> MPX_HOST_DEVICE void operator()(Block const& block) const {
+    if (decision != nullptr && !decision->finite) return;
     auto const run = run_of(block.index(), n);
     auto at = state;
     for (auto& one : at) one += run.begin;
     kernels::update<Optimizer>(block_lanes(block), constants, master + run.begin,
                                weights == nullptr ? nullptr : weights + run.begin, gradient + run.begin, at, run.count,
-                               factor, bound);
+                               decision == nullptr ? factor : A(decision->factor), bound);
   }
 };
 

@@ -4,6 +4,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <span>
 
 #include <mpx/backend/operations.hpp>
 #include <mpx/backend/pass_name.hpp>
@@ -17,6 +18,7 @@
 #include <mpx/cuda/operations.hpp>
 #include <mpx/cuda/results.hpp>
 #include <mpx/cuda/sort.hpp>
+#include <mpx/cuda/sums.hpp>
 #include <mpx/cuda/tape.hpp>
 
 namespace mpx::on_cuda {
@@ -63,6 +65,16 @@ struct product {
 
 }  // namespace queued
 
+/// Memory of the host that kernels write.
+struct pinned_floats {
+  static float* take(std::size_t n) {
+    void* begin = nullptr;
+    check(cudaHostAlloc(&begin, n * sizeof(float), cudaHostAllocPortable), "take memory for results");
+    return static_cast<float*>(begin);
+  }
+  static void release(float* one) { cudaFreeHost(one); }
+};
+
 /// One GPU. Tensors are in its memory; numbers that the host reads (losses, sums of squares, logits) are where they belong
 /// when finish() returns.
 /// Errors  throws mpx::error when CUDA fails, which may be noticed by a later call
@@ -77,6 +89,16 @@ class gpu {
   template <class Pass>
   void repeat(pass_name const& name, Pass&& pass) {
     tape_.repeat(name, pass);
+  }
+
+  /// Losses and squares, which the host reads, have a place on the GPU too: it decides on updates itself from now on.
+  /// Shapes  losses: [microbatches]; squares: [portions, 2], of slices and of copies; first_portion: [layers + 1]
+  void prepare_to_decide(std::span<float> losses, std::span<float> squares, std::span<std::size_t const> first_portion) {
+    decision_memory_ = memory(decision_operands::bytes(losses.size(), squares.size(), first_portion.size()), ordinal_);
+    decision_ = {decision_memory_.data(), losses.size(), squares.size(), first_portion.size()};
+    upload(decision_.first_portion, first_portion.data(), first_portion.size_bytes());
+    results_.keep(losses.data(), losses.size(), decision_.losses);
+    results_.keep(squares.data(), squares.size(), decision_.squares);
   }
 
   /// `from`, the host's, may be used again when it returns.
@@ -99,6 +121,9 @@ class gpu {
   /// Everything that this thread has asked for is done.
   void finish() {
     tape_.interrupt();
+    results_.each_kept([](float* on_host, float const* on_gpu, std::size_t n) {
+      check(cudaMemcpyAsync(on_host, on_gpu, n * sizeof(float), cudaMemcpyDeviceToHost, queue()), "give the host its numbers");
+    });
     wait_for_queue();
     results_.hand_out();
   }
@@ -125,16 +150,17 @@ class gpu {
   float* rows_written_to(float* to, std::size_t stride, std::size_t rows, std::size_t width) {
     return results_.rows_written_to(to, stride, rows, width);
   }
-  float* rows_added_to(float* to, std::size_t stride, std::size_t rows, std::size_t width) {
-    return results_.rows_added_to(to, stride, rows, width);
-  }
-  [[nodiscard]] std::size_t scratch_bytes() const noexcept { return scratch_.size(); }
+  number_places added_to(float* to, std::size_t stride, std::size_t count) { return results_.added_to(to, stride, count); }
+  [[nodiscard]] decision_operands const& decision() const noexcept { return decision_; }
+  [[nodiscard]] std::size_t own_bytes() const noexcept { return scratch_.size() + decision_memory_.size(); }
   [[nodiscard]] int ordinal() const noexcept { return ordinal_; }
 
  private:
   int ordinal_;
   growing_memory scratch_;
-  results results_;
+  results<pinned_floats> results_;
+  memory decision_memory_;
+  decision_operands decision_;
   tape<graph_recorder> tape_;
 };
 
@@ -153,9 +179,9 @@ class machine : public operations<gpu> {
     this->ask(queued::product<T, U>{&multiply_, s, a, b, c, bias});
   }
 
-  /// What cublasLt and sums over blocks take beside the plan's memory. It grows at the first use of a shape.
+  /// What cublasLt, sums over blocks and decisions take beside the plan's memory. It grows at the first use of a shape.
   /// Units   bytes
-  [[nodiscard]] std::size_t workspace_bytes() const noexcept { return multiply_.workspace_bytes() + scratch_bytes(); }
+  [[nodiscard]] std::size_t workspace_bytes() const noexcept { return multiply_.workspace_bytes() + this->own_bytes(); }
 
  private:
   on_cuda::gemm multiply_;

@@ -23,12 +23,13 @@
 namespace mpx::on_cuda {
 
 /// All operations of a layer but products. `Device` runs bodies: a GPU, or threads of the processor in tests. It offers
-///   run(body), zero(to, bytes), copy(to, from, bytes)
+///   run(body), zero(to, bytes), copy(to, from, bytes), and ask(operation) for what else stands in its queue (tape.hpp)
 ///   scratch(floats)                                 memory for what blocks hand to each other within one operation
 ///   sorted(ids, rows)                               rows_by_id, which the next operation may write over
 ///   written_to(to)                                  where a body writes what the host's number *to becomes
 ///   rows_written_to(to, stride, rows, width)        the same for rows of numbers
-///   rows_added_to(to, stride, rows, width)          where it writes what is added to them
+///   added_to(to, stride, count)                     number_places of what every `stride`-th of them grows by
+///   decision()                                      decision_operands, where the device has prepared to decide
 /// Types   T in {float, bf16, f16}; A = accumulator_t<T>
 /// Errors  throws mpx::error when a head is wider than most_head_width
 template <class Device>
@@ -176,7 +177,7 @@ class operations : public Device {
                      A<T> smoothing, A<T> gradient_scale, bool with_gradient) {
     float* const losses = this->scratch(rows);
     this->run(on_cuda::cross_entropy<T>{losses, logits, targets, rows, vocabulary, smoothing, gradient_scale, with_gradient});
-    this->run(totals_of{this->written_to(loss), 1, losses, rows, rows});
+    this->run(totals_of{{this->written_to(loss)}, 1, losses, rows, rows});
   }
   template <class T> void row_maxima(A<T>* high, T const* x, std::size_t rows, std::size_t width) {
     this->run(on_cuda::row_maxima<T>{high, x, rows, width});
@@ -194,7 +195,7 @@ class operations : public Device {
     float* const losses = this->scratch(rows);
     this->run(on_cuda::cross_entropy_slice<T>{losses, logits, high, sums, targets, rows, vocabulary, mine, smoothing,
                                            gradient_scale, with_gradient});
-    this->run(totals_of{this->written_to(loss), 1, losses, rows, rows});
+    this->run(totals_of{{this->written_to(loss)}, 1, losses, rows, rows});
   }
   /// Every `stride`-th of the host's numbers grows by the squares of a portion of x when finish() returns.
   /// Shapes  sums: [ceil(n / portion)] numbers, `stride` apart; x: [n]
@@ -202,8 +203,7 @@ class operations : public Device {
     portion_chunks const chunks{n, portion};
     float* const squares = this->scratch(chunks.count());
     this->run(chunk_squares{squares, x, chunks});
-    float* const totals = this->rows_added_to(sums, stride, chunks.portions(), 1);
-    this->run(totals_of{totals, chunks.portions(), squares, chunks.count(), chunks.of_each()});
+    this->run(totals_of{this->added_to(sums, stride, chunks.portions()), chunks.portions(), squares, chunks.count(), chunks.of_each()});
   }
   /// The last row of each sequence, in the host's memory when finish() returns.
   /// Shapes  to: [sequences] rows of `stride` elements, x: [sequences, tokens, width], lengths: [sequences]
@@ -219,7 +219,23 @@ class operations : public Device {
   template <class Optimizer, class Constants, class T, class Sum, std::size_t States, std::invocable<Sum> Bound>
   void update(Constants const& constants, Sum* master, T* weights, Sum const* gradient, std::array<Sum*, States> state,
               std::size_t n, std::type_identity_t<Sum> factor, Bound bound) {
-    this->run(on_cuda::update<Optimizer, T, Bound>{constants, master, weights, gradient, state, n, factor, bound});
+    this->run(on_cuda::update<Optimizer, T, Bound>{constants, master, weights, gradient, state, n, factor, nullptr, bound});
+  }
+  template <class Optimizer, class Constants, class T, class Sum, std::size_t States, std::invocable<Sum> Bound>
+  void update(Constants const& constants, Sum* master, T* weights, Sum const* gradient, std::array<Sum*, States> state,
+              std::size_t n, decided_by_machine, Bound bound) {
+    this->run(on_cuda::update<Optimizer, T, Bound>{constants, master, weights, gradient, state, n, Sum(0),
+                                                   this->decision().decision, bound});
+  }
+  /// Before the squares of a step that the device decides on, which are added up from 0.
+  void begin_to_decide() {
+    decision_operands const of = this->decision();
+    this->zero(of.squares, 2 * of.portions * sizeof(float));
+  }
+  /// by(squares, loss) is what updates go by that are decided_by_machine.
+  template <class Decides>
+  void decide(Decides const& by) {
+    this->run(on_cuda::decide<Decides>{this->decision(), by});
   }
 
  private:

@@ -4,21 +4,15 @@
 
 #include <cmath>
 
+#include <mpx/backend/operations.hpp>
 #include <mpx/config/config.hpp>
 #include <mpx/policy/clipping.hpp>
 
 namespace mpx {
 
-/// The same on every device, because it is computed from the same sums in the same order.
-struct update_decision {
-  bool finite = true;   ///< false: the step is skipped
-  float norm = 0;       ///< of all gradients, after unscaling and before clipping
-  float factor = 1;     ///< what each gradient is multiplied by: 1 / loss scale, times clipping's own
-};
-
 /// Units   sum_of_squares: of the scaled gradients of all parameters; loss_sum: over all tokens
 template <clipping_policy Clipping, class A>
-[[nodiscard]] update_decision decide_update(Clipping const& clipping, A sum_of_squares, A loss_sum, float loss_scale) {
+[[nodiscard]] MPX_HOST_DEVICE update_decision decide_update(Clipping const& clipping, A sum_of_squares, A loss_sum, float loss_scale) {
   update_decision d;
   d.finite = std::isfinite(sum_of_squares) && std::isfinite(loss_sum);
   d.norm = static_cast<float>(std::sqrt(sum_of_squares)) / loss_scale;
@@ -28,6 +22,17 @@ template <clipping_policy Clipping, class A>
   d.finite = d.finite && std::isfinite(d.norm) && std::isfinite(d.factor);
   return d;
 }
+
+/// The same as a machine takes it, from its own sums.
+template <clipping_policy Clipping>
+struct decides_update {
+  Clipping clipping;
+  float loss_scale;
+
+  [[nodiscard]] MPX_HOST_DEVICE update_decision operator()(float sum_of_squares, float loss_sum) const {
+    return decide_update(clipping, sum_of_squares, loss_sum, loss_scale);
+  }
+};
 
 /// What clipping does to one unscaled gradient element: nothing, unless the policy bounds elements.
 template <clipping_policy Clipping>

@@ -55,6 +55,7 @@ class executor {
       for (std::size_t t = 0; t < mesh.tensor; ++t) replicas_.emplace_back(ranks_of(d, t), data_ranks_of(t), d, seed, deadline);
     portions_ = replicas_[0].first_portion();
     squares_.resize(mesh.tensor * portions_.back());
+    if constexpr (replica_type::decides_by_itself) replicas_[0].prepare_to_decide(losses_, squares_);
     try {
       for (std::size_t n = 0; n < mesh.devices(); ++n) threads_.emplace_back([this, n] { work_on(mesh.coordinate(n)); });
     } catch (std::system_error const& e) {
@@ -220,6 +221,12 @@ class executor {
     auto parts = mine.run_actions(me.stage_device, job_, losses_of(me));
     auto const gradients =
         mine.sum_over_stages(mine.sum_over_tensor_ranks(mine.sum_over_data_ranks(std::move(parts))));
+    if constexpr (replica_type::decides_by_itself) {
+      mine.update_undecided(gradients, job_, squares_);
+      mine.finish(me.stage_device);
+      decision_ = decide();  // from the same numbers in the same order
+      return;
+    }
     // Each portion counts once: where gradients are the same on every data rank, the first one's squares are everyone's.
     if (replica_type::divides || me.data == 0)
       mine.add_squares_of(gradients, std::span(squares_).subspan(me.tensor * portions_.back(), portions_.back()));
@@ -230,7 +237,7 @@ class executor {
     update_decision const decision = decide();
     if (mesh.number(me) == 0) decision_ = decision;
     if (!decision.finite) return;
-    auto weights = mine.update(gradients, job_, decision);
+    auto weights = mine.update(gradients, job_, static_cast<accumulate>(decision.factor));
     try {
       [[maybe_unused]] updated_weights<whole_weights> const whole = mine.gather_over_data_ranks(std::move(weights));
     } catch (...) {

@@ -137,10 +137,9 @@ class replica {
     });
   }
 
-  /// The optimizer's step on what this rank updates.
-  template <class State>
-  [[nodiscard]] updated_weights<updated> update(device_gradients<State> const& of, job<Recipe> const& asked,
-                                               update_decision const& decision) noexcept {
+  /// The optimizer's step on what this rank updates. `factor`: of every gradient, or decided_by_machine.
+  template <class State, class Factor>
+  [[nodiscard]] updated_weights<updated> update(device_gradients<State> const& of, job<Recipe> const& asked, Factor factor) noexcept {
     constexpr std::size_t count = static_cast<std::size_t>(Recipe::optimizer::states);
     each_stage_of(of.device(), [&](auto& stage) {
       stage.template each_typed_run<State>([&](auto const& p) {
@@ -149,11 +148,31 @@ class replica {
         for (std::size_t k = 0; k < count; ++k) states[k] = p.at.states + k * p.at.state_stride;
         update_parameter<typename Recipe::optimizer>(
             stage.machine(), constants_for(asked.optimizer, asked.constants, static_cast<int>(p.at.info->rank)), p.master(),
-            p.weights(), p.gradient(), states, p.at.count, static_cast<accumulate>(decision.factor),
-            element_bound<typename Recipe::clipping>{asked.clipping});
+            p.weights(), p.gradient(), states, p.at.count, factor, element_bound<typename Recipe::clipping>{asked.clipping});
       });
     });
     return updated_weights<updated>(of.device());
+  }
+
+  // --- where there is one device, and its machine decides by itself ---------------------------------------------------
+  static constexpr bool decides_by_itself = plan.mesh.devices() == 1 && decides_updates<machine_on<plan.devices[0].kind>>;
+
+  /// Before the first step: where the host reads losses and squares, of which each step leaves its own there.
+  void prepare_to_decide(std::span<accumulate> losses, std::span<square_sums<accumulate>> squares) {
+    static_assert(sizeof(square_sums<accumulate>) == 2 * sizeof(accumulate));
+    std::span const numbers(reinterpret_cast<accumulate*>(squares.data()), 2 * squares.size());
+    devices_.template at<0>().processor.prepare_to_decide(losses, numbers, first_portion());
+  }
+  /// Squares, decision and update, which nobody waits for in between.
+  template <class State>
+  void update_undecided(device_gradients<State> const& of, job<Recipe> const& asked, std::span<square_sums<accumulate>> squares) {
+    auto& machine = devices_.template at<0>().processor;
+    run_pass(machine, {.kind = pass_kind::update}, [&] {
+      machine.begin_to_decide();
+      add_squares_of(of, squares);
+      machine.decide(decides_update<typename Recipe::clipping>{asked.clipping, asked.loss_scale});
+      static_cast<void>(update(of, asked, decided_by_machine{}));  // there is nobody to gather with
+    });
   }
 
   /// Weights become whole on every data rank.
@@ -420,7 +439,7 @@ class replica {
     });
   }
 
-  /// A pass in which no device meets another, on a machine that repeats passes: it may know this one from earlier steps.
+  /// Where no device meets another in a pass, a machine that repeats passes may know this one from earlier steps.
   template <class Machine, class Work>
   static void run_pass(Machine& machine, pass_name const& name, Work const& work) {
     if constexpr (plan.mesh.data == 1 && T == 1 && requires { machine.repeat(name, work); }) machine.repeat(name, work);
