@@ -27,6 +27,17 @@ add_library(mpx_cuda_development INTERFACE)
 target_link_libraries(mpx_cuda_development INTERFACE mpx_development CUDA::cudart_static CUDA::cublasLt)
 target_sources(mpx_cuda_development INTERFACE $<TARGET_OBJECTS:mpx_cuda_kernels>)
 
+# mpx::cudnn: the same, and cuDNN's attention for programs that name it. One source asks for it, which is the C++ compiler's.
+if(MPX_WITH_CUDNN)
+  find_package(CUDNN 9.16 REQUIRED GLOBAL)
+  add_library(mpx_cudnn INTERFACE)
+  add_library(mpx::cudnn ALIAS mpx_cudnn)
+  set_target_properties(mpx_cudnn PROPERTIES EXPORT_NAME cudnn)
+  target_link_libraries(mpx_cudnn INTERFACE mpx_cuda CUDNN::cudnn)
+  target_sources(mpx_cudnn INTERFACE
+    $<BUILD_INTERFACE:${PROJECT_SOURCE_DIR}/include/mpx/cudnn.cpp> $<INSTALL_INTERFACE:include/mpx/cudnn.cpp>)
+endif()
+
 # mpx::nccl: the same, and NCCL between the ranks of programs that name it.
 if(MPX_WITH_NCCL)
   find_package(NCCL 2.14 REQUIRED GLOBAL)

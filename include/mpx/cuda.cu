@@ -67,6 +67,7 @@ template void launch(fill_ids const&);
 template void launch(number_ids const&);
 template std::size_t sort_memory<std::int32_t>(std::size_t);
 template void sort_rows(std::int32_t const*, std::size_t, float*);
+template void launch(swap_axes const&);
 template void launch(chunk_squares const&);
 template void launch(totals_of const&);
 template void launch(attention_bias_gradient const&);

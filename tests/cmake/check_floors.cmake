@@ -23,7 +23,7 @@ set(sees_train   core model policy plan tensor backend kernels layer optim runti
 set(hidden_from_mpx.hpp cuda mpi)
 
 file(GLOB_RECURSE headers RELATIVE ${ROOT}/include/mpx
-     ${ROOT}/include/mpx/*.hpp ${ROOT}/include/mpx/*.cuh ${ROOT}/include/mpx/*.cu)
+     ${ROOT}/include/mpx/*.hpp ${ROOT}/include/mpx/*.cuh ${ROOT}/include/mpx/*.cu ${ROOT}/include/mpx/*.cpp)
 if(NOT headers)
   message(FATAL_ERROR "no header under ${ROOT}/include/mpx")
 endif()

@@ -34,6 +34,24 @@ struct cast {
   }
 };
 
+/// to[b, c, r] = from[b, r, c]
+/// Shapes  from: [count, rows, columns], to: [count, columns, rows]
+/// Launch  one block for each 2048 elements
+struct swap_axes {
+  float* to;
+  float const* from;
+  std::size_t count, rows, columns;
+
+  [[nodiscard]] launch_size size() const { return per_run(count * rows * columns); }
+  template <class Block> MPX_HOST_DEVICE void operator()(Block const& block) const {
+    auto const run = run_of(block.index(), count * rows * columns);
+    block_lanes(block).each(run.count, [to = to, from = from, rows = rows, columns = columns, first = run.begin](std::size_t i) {
+      std::size_t const at = first + i, r = at % rows, c = at / rows % columns, b = at / rows / columns;
+      to[at] = from[(b * rows + r) * columns + c];
+    });
+  }
+};
+
 /// to[i] = float(from[i])
 /// Shapes, Launch  as cast
 template <class T>
