@@ -340,8 +340,8 @@ struct cudnn_attention::plans {
   static std::vector<descriptor> recommended(descriptor const& advice) {
     std::int64_t count = 0;
     auto const ask = [&](std::int64_t most, void* at) {
-      check(cudnnBackendGetAttribute(advice.get(), CUDNN_ATTR_ENGINEHEUR_RESULTS, CUDNN_TYPE_BACKEND_DESCRIPTOR, most, &count, at),
-            "recommend a plan");
+      check(cudnnBackendGetAttribute(advice.get(), CUDNN_ATTR_ENGINEHEUR_RESULTS, CUDNN_TYPE_BACKEND_DESCRIPTOR, most, &count,
+                                     at), "recommend a plan");
     };
     ask(0, nullptr);  // how many there are
     std::vector<descriptor> configs;
@@ -351,7 +351,8 @@ struct cudnn_attention::plans {
     configs.erase(configs.begin() + count, configs.end());
     return configs;
   }
-  /// The configuration's engine does not say that its results differ from run to run.
+  /// The configuration's engine does not say that its results differ from run to run. cuDNN 9.19 says so of no engine for
+  /// attention, not even where blocks add to one place: backward() is described so that they never do.
   static bool repeats(descriptor const& config) {
     descriptor engine(CUDNN_BACKEND_ENGINE_DESCRIPTOR);
     config.copy_to(engine, CUDNN_ATTR_ENGINECFG_ENGINE);

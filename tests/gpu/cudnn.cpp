@@ -7,12 +7,15 @@
 #include <vector>
 
 #include <mpx/backend/concepts.hpp>
+#include <mpx/backend/mixed.hpp>
 #include <mpx/cuda/cudnn.hpp>
+#include <mpx/host/backend.hpp>
 
 using mpx::on_cuda::cudnn_attention_key;
 using backend = mpx::on_cuda::with_cudnn<mpx::on_cuda::backend>;
 
 static_assert(mpx::backend<backend>);
+static_assert(mpx::backend<mpx::mixed_backend<mpx::on_host::backend, backend>>);
 
 namespace {
 

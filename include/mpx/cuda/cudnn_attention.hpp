@@ -30,8 +30,8 @@ struct cudnn_attention_operands {
   float *stats = nullptr, *delta = nullptr;
 };
 
-/// Makes a plan for each key at its first use, and keeps it. The plan is the first of those that cuDNN recommends which repeats
-/// its results bit by bit and needs at most most_workspace; where there is none, the answer is kept as well.
+/// Makes a plan for each key at its first use, and keeps it. The plan is the first of those that cuDNN recommends which is
+/// not said to differ from run to run and needs at most most_workspace; where there is none, the answer is kept as well.
 /// Errors  throws mpx::error when cuDNN fails otherwise than by having no such plan
 /// One object is used by one thread.
 class cudnn_attention {
