@@ -33,7 +33,7 @@ class cudnn_machine : public Machine {
       if (auto const bytes = workspace(key, lengths, bias.weight, {q, k, v, o})) {
         std::size_t const n = s.sequences * s.heads * s.query_tokens;
         float* const stats = this->scratch(apart(n) + in_floats(*bytes));
-        attention_.run(key, {.q = q, .k = k, .v = v, .o = o, .stats = stats}, stats + apart(n));
+        this->ask(queued{&attention_, key, {.q = q, .k = k, .v = v, .o = o, .stats = stats}, stats + apart(n)});
         return this->run(swap_axes{lse, stats, s.sequences, s.heads, s.query_tokens});
       }
     }
@@ -49,8 +49,8 @@ class cudnn_machine : public Machine {
         std::size_t const n = s.sequences * s.heads * s.query_tokens;
         float* const stats = this->scratch(2 * apart(n) + in_floats(*bytes));
         this->run(swap_axes{stats, lse, s.sequences, s.query_tokens, s.heads});
-        return attention_.run(key, {.q = q, .k = k, .v = v, .d_o = d_o, .o = const_cast<T*>(o), .dq = dq, .dk = dk, .dv = dv,
-                                    .stats = stats, .delta = stats + apart(n)}, stats + 2 * apart(n));
+        return this->ask(queued{&attention_, key, {.q = q, .k = k, .v = v, .d_o = d_o, .o = const_cast<T*>(o), .dq = dq, .dk = dk,
+                                                   .dv = dv, .stats = stats, .delta = stats + apart(n)}, stats + 2 * apart(n)});
       }
     }
     Machine::attention_backward(s, dq, dk, dv, dq_sum, delta, d_o, o, lse, q, k, v, lengths, bias, d_bias);
@@ -59,6 +59,15 @@ class cudnn_machine : public Machine {
   [[nodiscard]] Attention& attention() noexcept { return attention_; }
 
  private:
+  struct queued {
+    Attention* by;
+    cudnn_attention_key key;
+    cudnn_attention_operands of;
+    float* workspace;
+    void operator()() const { by->run(key, of, workspace); }
+    friend bool operator==(queued const&, queued const&) = default;
+  };
+
   static constexpr std::size_t alignment = 16;  ///< of operands, in bytes
 
   /// What cuDNN works in, if it is asked and has a plan. It is not asked for heads that share keys backwards: it would round

@@ -28,6 +28,8 @@ struct cudnn_attention_operands {
   void const *q = nullptr, *k = nullptr, *v = nullptr, *d_o = nullptr;
   void *o = nullptr, *dq = nullptr, *dk = nullptr, *dv = nullptr;
   float *stats = nullptr, *delta = nullptr;
+
+  friend bool operator==(cudnn_attention_operands const&, cudnn_attention_operands const&) = default;
 };
 
 /// Makes a plan for each key at its first use, and keeps it. The plan is the first of those that cuDNN recommends which is
