@@ -111,7 +111,7 @@ class apart_gpu : public emulated_gpu {
   }
 };
 
-/// The host's products, over the GPU's memory.
+/// The host's products, over the GPU's memory; what a GPU does beside a product, in plain loops.
 class apart_machine : public mpx::on_cuda::operations<apart_gpu> {
  public:
   static constexpr mpx::device_kind kind = mpx::device_kind::cuda;
@@ -119,6 +119,16 @@ class apart_machine : public mpx::on_cuda::operations<apart_gpu> {
   template <class T, class U>
   void gemm(mpx::gemm_shape const& s, T const* a, T const* b, U* c, T const* bias) {
     multiply_(s, on_the_gpu(a), on_the_gpu(b), on_the_gpu(c), on_the_gpu(bias));
+  }
+  template <class T>
+  void gemm_with_row_sum(mpx::gemm_shape const& s, T const* a, T const* b, float* c, float* sum) {
+    gemm(s, a, b, c, static_cast<T const*>(nullptr));
+    float* const row_sum = scratch(s.m);
+    for (std::size_t i = 0; i < s.m; ++i) {
+      row_sum[i] = 0;
+      for (std::size_t k = 0; k < s.k; ++k) row_sum[i] += static_cast<float>(on_the_gpu(a)[k * s.m + i]);
+    }
+    add(sum, row_sum, s.m);
   }
   [[nodiscard]] std::size_t workspace_bytes() const { return multiply_.workspace_bytes(); }
 
@@ -193,6 +203,7 @@ struct noted_host_backend : mpx::on_host::backend {
 };
 using mixed = mpx::mixed_backend<noted_host_backend, apart_backend>;
 
+static_assert(mpx::sums_within_products<apart_machine, float> && mpx::sums_within_products<apart_machine, mpx::bf16>);
 static_assert(mpx::backend<apart_backend> && mpx::backend<noted_host_backend> && mpx::backend<mixed>);
 
 }  // namespace test

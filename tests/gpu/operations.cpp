@@ -1,6 +1,7 @@
 // A GPU's operations against the host's, for each element type and around the sizes of warps, blocks, runs and tiles.
 #include "gpu.hpp"
 #include "laws/machine.hpp"
+#include "laws/products.hpp"
 
 #include <array>
 #include <vector>
@@ -122,6 +123,15 @@ TEST_CASE("a GPU's products give what the host's give", "[gpu][gemm]") {
   all_products_agree<mpx::bf16, float>();
   all_products_agree<mpx::f16, mpx::f16>();
   all_products_agree<mpx::f16, float>();
+}
+
+TEMPLATE_TEST_CASE("a GPU's bias gradients from products are what the host adds up", "[gpu][gemm]", float, mpx::bf16, mpx::f16) {
+  if (test::no_gpu()) return;
+  for (bool const accumulate : {false, true})
+    for (auto const& [rows, out, in] : std::vector<std::array<std::size_t, 3>>{
+             {0, 3, 5}, {1, 1, 1}, {7, 3, 5}, {16, 16, 16}, {33, 1, 65}, {65, 61, 1}, {100, 61, 130}, {64, 96, 32}, {320, 256, 192},
+             {1023, 768, 256}, {4096, 192, 64}})
+      laws::row_sums_agree<backend, TestType>(rows, out, in, accumulate);
 }
 
 TEST_CASE("a GPU's f32 product is no tf32 product", "[gpu][gemm]") {

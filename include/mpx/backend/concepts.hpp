@@ -109,6 +109,14 @@ concept multiplies =
                 "accumulator",
                 M, T>();
 
+/// A machine may also offer gemm_with_row_sum(gemm_shape, T const* a, T const* b, A* c, A* sum): gemm without a bias, and
+/// sum[m] += the sum over k of op(a)[m,k]. With a = dy^T these are the gradients of a weight and of its bias, and dy is read
+/// once. A is T's accumulator, and a is transposed.
+template <class M, class T>
+concept sums_within_products = requires(M& m, gemm_shape s, T const* in, accumulator_t<T>* sum) {
+  m.template gemm_with_row_sum<T>(s, in, in, sum, sum);
+};
+
 /// Attention, forward and backward.
 template <class M, class T>
 concept attends =

@@ -94,19 +94,15 @@ class gemm {
         if (s.k == 0) return;
       }
     }
-    bool const wide = (reinterpret_cast<std::uintptr_t>(a) | reinterpret_cast<std::uintptr_t>(b) |
-                       reinterpret_cast<std::uintptr_t>(c)) % most_alignment == 0;
-    entry& known = found({s, bias != nullptr, wide, detail::lt_type<T>, detail::lt_type<U>});
-    if (bias != nullptr)
-      detail::check(cublasLtMatmulDescSetAttribute(known.operation.get(), CUBLASLT_MATMUL_DESC_BIAS_POINTER, &bias,
-                                                   sizeof bias),
-                    "set a bias");
-    float const one = 1.0f, kept = s.accumulate ? 1.0f : 0.0f;
-    // Row-major c = a b is column-major c^T = b^T a^T, over the same memory.
-    detail::check(cublasLtMatmul(handle_.get(), known.operation.get(), &one, b, known.b.get(), a, known.a.get(), &kept, c,
-                                 known.c.get(), c, known.c.get(), &known.algorithm, workspace_.data(), workspace_size,
-                                 queue()),
-                  "multiply");
+    multiply(s, a, b, c, bias != nullptr ? epilogue{CUBLASLT_EPILOGUE_BIAS, bias} : epilogue{});
+  }
+
+  /// c as above, without a bias, and sum[m] = the sum over k of op(a)[m,k]; false, and nothing is done, where cublasLt does
+  /// not offer that for the shape. Its documentation says that the sums are written, not added, and of c's type.
+  template <class T>
+  [[nodiscard]] bool with_row_sum(gemm_shape const& s, T const* a, T const* b, float* c, float* sum) {
+    // cublasLt's b is a, and the columns of its d are the rows of c.
+    return s.m > 0 && s.n > 0 && s.k > 0 && multiply(s, a, b, c, epilogue{CUBLASLT_EPILOGUE_BGRADB, sum});
   }
 
   /// Units   bytes
@@ -119,9 +115,17 @@ class gemm {
   static constexpr std::size_t workspace_size = std::size_t{32} << 20;
   static constexpr std::uint32_t most_alignment = 16;  ///< of operands, in bytes: what the fastest loads need
 
+  /// What cublasLt does beside the product, and the vector that it reads or writes for that.
+  struct epilogue {
+    cublasLtEpilogue_t kind = CUBLASLT_EPILOGUE_DEFAULT;
+    void const* vector = nullptr;
+
+    /// Every shape has the others.
+    [[nodiscard]] bool may_be_missing() const { return kind != CUBLASLT_EPILOGUE_DEFAULT && kind != CUBLASLT_EPILOGUE_BIAS; }
+  };
   struct key {
     gemm_shape shape;
-    bool bias = false;
+    cublasLtEpilogue_t epilogue = CUBLASLT_EPILOGUE_DEFAULT;
     bool wide = false;  ///< operands are aligned for the fastest loads
     cudaDataType_t in = CUDA_R_32F;
     cudaDataType_t out = CUDA_R_32F;
@@ -131,9 +135,9 @@ class gemm {
   struct hash {
     std::size_t operator()(key const& of) const noexcept {
       gemm_shape const& s = of.shape;
-      std::uint64_t const bits = static_cast<std::uint64_t>(of.in) << 16 | static_cast<std::uint64_t>(of.out) << 8 |
-                                 std::uint64_t{s.transpose_a} << 4 | std::uint64_t{s.transpose_b} << 3 |
-                                 std::uint64_t{s.accumulate} << 2 | std::uint64_t{of.bias} << 1 | std::uint64_t{of.wide};
+      std::uint64_t const bits = static_cast<std::uint64_t>(of.epilogue) << 24 | static_cast<std::uint64_t>(of.in) << 16 |
+                                 static_cast<std::uint64_t>(of.out) << 8 | std::uint64_t{s.transpose_a} << 3 |
+                                 std::uint64_t{s.transpose_b} << 2 | std::uint64_t{s.accumulate} << 1 | std::uint64_t{of.wide};
       std::uint64_t h = 0;
       for (std::uint64_t const word : {std::uint64_t{s.m}, std::uint64_t{s.n}, std::uint64_t{s.k}, bits}) {
         h = (h ^ word) * 0x9e3779b97f4a7c15ull;
@@ -148,7 +152,34 @@ class gemm {
     detail::lt_object<cublasLtMatmulDesc_t, cublasLtMatmulDescDestroy> operation;
     layout_object a, b, c;
     cublasLtMatmulAlgo_t algorithm{};
+    bool offered = true;  ///< by cublasLt, for this shape
   };
+
+  static bool aligned(void const* p) { return reinterpret_cast<std::uintptr_t>(p) % most_alignment == 0; }
+
+  /// False, and nothing is done, where cublasLt does not offer the epilogue for the shape; it is asked once.
+  template <class T, class U>
+  bool multiply(gemm_shape const& s, T const* a, T const* b, U* c, epilogue const& beside) {
+    bool const wide = aligned(a) && aligned(b) && aligned(c);
+    if (beside.may_be_missing() && !(wide && aligned(beside.vector))) return false;
+    entry& known = found({s, beside.kind, wide, detail::lt_type<T>, detail::lt_type<U>});
+    if (!known.offered) return false;
+    if (beside.vector != nullptr) set(known, CUBLASLT_MATMUL_DESC_BIAS_POINTER, beside.vector);
+    float const one = 1.0f, kept = s.accumulate ? 1.0f : 0.0f;
+    // Row-major c = a b is column-major c^T = b^T a^T, over the same memory.
+    cublasStatus_t const status =
+        cublasLtMatmul(handle_.get(), known.operation.get(), &one, b, known.b.get(), a, known.a.get(), &kept, c, known.c.get(),
+                       c, known.c.get(), &known.algorithm, workspace_.data(), workspace_size, queue());
+    bool const refused = status == CUBLAS_STATUS_NOT_SUPPORTED || status == CUBLAS_STATUS_INVALID_VALUE;
+    if (beside.may_be_missing() && refused) return known.offered = false;
+    detail::check(status, "multiply");
+    return true;
+  }
+
+  template <class Value>
+  static void set(entry& e, cublasLtMatmulDescAttributes_t what, Value const& value) {
+    detail::check(cublasLtMatmulDescSetAttribute(e.operation.get(), what, &value, sizeof value), "describe a gemm");
+  }
 
   entry& found(key const& of) {
     auto const known = table_.find(of);
@@ -175,12 +206,15 @@ class gemm {
     gemm_shape const& s = of.shape;
     entry e;
     detail::check(cublasLtMatmulDescCreate(e.operation.put(), CUBLAS_COMPUTE_32F, CUDA_R_32F), "describe a gemm");
-    auto const set = [&](cublasLtMatmulDescAttributes_t what, auto const& value) {
-      detail::check(cublasLtMatmulDescSetAttribute(e.operation.get(), what, &value, sizeof value), "describe a gemm");
-    };
-    set(CUBLASLT_MATMUL_DESC_TRANSA, s.transpose_b ? CUBLAS_OP_T : CUBLAS_OP_N);
-    set(CUBLASLT_MATMUL_DESC_TRANSB, s.transpose_a ? CUBLAS_OP_T : CUBLAS_OP_N);
-    if (of.bias) set(CUBLASLT_MATMUL_DESC_EPILOGUE, CUBLASLT_EPILOGUE_BIAS);
+    set(e, CUBLASLT_MATMUL_DESC_TRANSA, s.transpose_b ? CUBLAS_OP_T : CUBLAS_OP_N);
+    set(e, CUBLASLT_MATMUL_DESC_TRANSB, s.transpose_a ? CUBLAS_OP_T : CUBLAS_OP_N);
+    set(e, CUBLASLT_MATMUL_DESC_EPILOGUE, of.epilogue);
+    bool const may_be_missing = epilogue{of.epilogue}.may_be_missing();
+    if (may_be_missing) {
+      // The heuristic reads from the address how far what is there is aligned: as far as any that is given later.
+      void const* const as_aligned = reinterpret_cast<void const*>(std::uintptr_t{most_alignment});
+      set(e, CUBLASLT_MATMUL_DESC_BIAS_POINTER, as_aligned);
+    }
     describe(e.a, s.transpose_a ? s.k : s.m, s.transpose_a ? s.m : s.k, of.in);
     describe(e.b, s.transpose_b ? s.n : s.k, s.transpose_b ? s.k : s.n, of.in);
     describe(e.c, s.m, s.n, of.out);
@@ -201,10 +235,14 @@ class gemm {
 
     cublasLtMatmulHeuristicResult_t best{};
     int count = 0;
-    detail::check(cublasLtMatmulAlgoGetHeuristic(handle_.get(), e.operation.get(), e.b.get(), e.a.get(), e.c.get(),
-                                                 e.c.get(), preference.get(), 1, &best, &count),
-                  "find a gemm");
-    if (count == 0) detail::check(CUBLAS_STATUS_NOT_SUPPORTED, "find a gemm");
+    cublasStatus_t const status =
+        cublasLtMatmulAlgoGetHeuristic(handle_.get(), e.operation.get(), e.b.get(), e.a.get(), e.c.get(), e.c.get(),
+                                       preference.get(), 1, &best, &count);
+    e.offered = status == CUBLAS_STATUS_SUCCESS && count > 0 && best.state == CUBLAS_STATUS_SUCCESS;
+    if (!e.offered && !may_be_missing) {
+      detail::check(status, "find a gemm");
+      detail::check(count > 0 ? best.state : CUBLAS_STATUS_NOT_SUPPORTED, "find a gemm");
+    }
     e.algorithm = best.algo;
     return e;
   }

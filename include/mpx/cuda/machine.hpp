@@ -178,6 +178,15 @@ class machine : public operations<gpu> {
   void gemm(gemm_shape const& s, T const* a, T const* b, U* c, T const* bias) {
     this->ask(queued::product<T, U>{&multiply_, s, a, b, c, bias});
   }
+  /// gemm without a bias, and sum[m] += the sum over k of op(a)[m,k], a transposed: from one pass over a where cublasLt has
+  /// it, else from two.
+  template <class T>
+  void gemm_with_row_sum(gemm_shape const& s, T const* a, T const* b, float* c, float* sum) {
+    float* const row_sum = scratch(s.m);
+    if (multiply_.with_row_sum(s, a, b, c, row_sum)) return add(sum, row_sum, s.m);
+    gemm(s, a, b, c, static_cast<T const*>(nullptr));
+    column_sum(sum, a, s.k, s.m);
+  }
 
   /// What cublasLt, sums over blocks and decisions take beside the plan's memory. It grows at the first use of a shape.
   /// Units   bytes

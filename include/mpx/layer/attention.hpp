@@ -23,10 +23,11 @@ auto project_reduced(operands<L, C> const& o, typename C::compute* y, X x, dense
     return multiply_reduced(o.context, y, x, o.template parameter<I>(), o.template parameter<I + 1>(), s);
   else return multiply_reduced(o.context, y, x, o.template parameter<I>(), s);
 }
-template <std::size_t I, class L, class C, view DY, view X>
-void add_projection_gradients(operands<L, C> const& o, DY dy, X x, dense_sizes s) {
-  add_weight_gradient(o.context, o.template gradient<I>(), dy, x, s);
-  if constexpr (L::has_bias) add_row_sum(o.context, o.template gradient<I + 1>(), dy, s.rows, s.out);
+template <std::size_t I, class L, class C, view All, view DY, view X>
+void add_projection_gradients(operands<L, C> const& o, All all_dy, DY dy, X x, dense_sizes s) {
+  auto const dw = o.template gradient<I>();
+  if constexpr (L::has_bias) add_dense_gradients(o.context, dw, o.template gradient<I + 1>(), all_dy, dy, x, s);
+  else add_weight_gradient(o.context, dw, all_dy, x, s);
 }
 
 }  // namespace detail
@@ -85,9 +86,8 @@ struct execution<self_attention<W, H, Causal, Axis, Init, OutInit, Options...>> 
     if constexpr (layer::is_relative) scores_at = o.template deferred<grouped ? 2 : 1>();  // [buckets, H / ranks]
     T* const d_heads_at = dx ? o.template scratch<0>() : nullptr;  // [B, T, H D / ranks]
 
-    if constexpr (layer::has_bias) add_row_sum(c, o.template gradient<out + 1>(), dy, c.row_count(Axis, dy), W);
     auto const d_heads = with_all_rows(c, dy, Axis, W, [&](auto all) {
-      add_weight_gradient(c, o.template gradient<out>(), all, heads, s.out);
+      detail::add_projection_gradients<out>(o, all, dy, heads, s.out);
       return multiply_back(c, d_heads_at, all, o.template parameter<out>(), s.out);
     });
     if (dx) {
@@ -109,8 +109,8 @@ struct execution<self_attention<W, H, Causal, Axis, Init, OutInit, Options...>> 
     auto const d_kv = product_of(c, d_kv_at, kv, d_heads);
     if (o.gradients)
       with_all_rows(c, x, Axis, W, [&](auto all) {
-        detail::add_projection_gradients<first>(o, d_q, all, s.first);
-        if constexpr (grouped) detail::add_projection_gradients<key_value>(o, d_kv, all, s.key_value);
+        detail::add_projection_gradients<first>(o, d_q, d_q, all, s.first);
+        if constexpr (grouped) detail::add_projection_gradients<key_value>(o, d_kv, d_kv, all, s.key_value);
       });
     return reduced(c, dx, Axis, W, [&](T* at) {
       auto const part = multiply_back(c, at, d_q, o.template parameter<first>(), s.first);
@@ -222,9 +222,8 @@ struct execution<cross_attention<W, H, Init, Options...>> : no_constants {
     T* const d_heads_at = dx ? o.template scratch<0>() : nullptr;   // [B, Tt, H D / ranks]
     T* const d_memory_at = dx ? o.template scratch<1>() : nullptr;  // [B, Ts, C], or this rank's rows of it
 
-    if constexpr (layer::has_bias) add_row_sum(c, o.template gradient<out + 1>(), dy, c.row_count(axis::target, dy), W);
     auto const d_heads = with_all_rows(c, dy, axis::target, W, [&](auto all) {
-      add_weight_gradient(c, o.template gradient<out>(), all, heads, s.out);
+      detail::add_projection_gradients<out>(o, all, dy, heads, s.out);
       return multiply_back(c, d_heads_at, all, o.template parameter<out>(), s.out);
     });
     if (dx) {
@@ -241,7 +240,7 @@ struct execution<cross_attention<W, H, Init, Options...>> : no_constants {
 
     if (o.gradients)
       with_all_rows(c, memory(c), axis::source, W,
-                    [&](auto all) { detail::add_projection_gradients<key_value>(o, d_kv, all, s.key_value); });
+                    [&](auto all) { detail::add_projection_gradients<key_value>(o, d_kv, d_kv, all, s.key_value); });
     auto const d_memory = reduced(c, d_memory_at, axis::source, W, [&](T* at) {
       return multiply_back(c, at, d_kv, o.template parameter<key_value>(), s.key_value);
     });
@@ -250,7 +249,7 @@ struct execution<cross_attention<W, H, Init, Options...>> : no_constants {
           c.row_count(axis::source, d_memory) * W);
 
     if (o.gradients)
-      with_all_rows(c, x, axis::target, W, [&](auto all) { detail::add_projection_gradients<query>(o, d_q, all, s.query); });
+      with_all_rows(c, x, axis::target, W, [&](auto all) { detail::add_projection_gradients<query>(o, d_q, d_q, all, s.query); });
     return reduced(c, dx, axis::target, W,
                    [&](T* at) { return multiply_back(c, at, d_q, o.template parameter<query>(), s.query); });
   }

@@ -54,22 +54,20 @@ struct linear_execution : no_constants {
     auto const s = sizes(c);
     auto const w = o.template parameter<0>();
     auto const dw = o.template gradient<0>();
-    auto const add_bias_gradient = [&] {
-      if constexpr (L::has_bias) add_row_sum(c, o.template gradient<1>(), dy, c.row_count(on, dy), s.out);
+    auto const add_gradients = [&](auto all_dy, auto all_x) {
+      if constexpr (L::has_bias) add_dense_gradients(c, dw, o.template gradient<1>(), all_dy, dy, all_x, s);
+      else add_weight_gradient(c, dw, all_dy, all_x, s);
     };
     if constexpr (splits_outputs) {
-      if (dw.data) with_all_rows(c, x, on, s.in, [&](auto all) { add_weight_gradient(c, dw, dy, all, s); });
-      add_bias_gradient();
+      if (dw.data) with_all_rows(c, x, on, s.in, [&](auto all) { add_gradients(dy, all); });
       return reduced(c, dx, on, s.in, [&](auto* part) { return multiply_back(c, part, dy, w, s); });
     } else if constexpr (splits_inputs) {
-      add_bias_gradient();
       return with_all_rows(c, dy, on, s.out, [&](auto all) {
-        add_weight_gradient(c, dw, all, x, s);
+        add_gradients(all, x);
         return multiply_back(c, dx, all, w, s);
       });
     } else {
-      add_weight_gradient(c, dw, dy, x, s);
-      add_bias_gradient();
+      add_gradients(dy, x);
       return multiply_back(c, dx, dy, w, s);
     }
   }

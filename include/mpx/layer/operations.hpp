@@ -8,7 +8,9 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <type_traits>
 
+#include <mpx/backend/concepts.hpp>
 #include <mpx/backend/operations.hpp>
 #include <mpx/layer/run.hpp>
 
@@ -240,17 +242,28 @@ auto multiply_reduced(C const& c, T* y, X x, W w, B b, dense_sizes s) {
   return view_over<over_mesh(layouts::biased, sum::mesh_layout, B::mesh_layout), X::where>(y);
 }
 
+/// Where the gradient of a weight is added up, if the layouts say so.
+template <view G, view DY, view X>
+auto* weight_gradient_into(G gradient, DY, X) {
+  static_cast<void>(sizeof(
+      detail::gradient_layouts<laid_out_t<over_mesh(layouts::weight_gradient, DY::mesh_layout, X::mesh_layout)>, laid_out_t<G::mesh_layout>>));
+  return gradient.data;
+}
+
+/// Of the product that gives it: it is added to, or written where gradients are replaced.
+template <class C>
+gemm_shape weight_gradient_shape(C const& c, dense_sizes s) {
+  return {.m = s.out, .n = s.in, .k = s.rows, .transpose_a = true, .accumulate = !c.replaces_gradients};
+}
+
 /// dw += dy^T x; dw = dy^T x where gradients are replaced.
 template <class C, view G, view DY, view X>
 void add_weight_gradient(C const& c, G dw, DY dy, X x, dense_sizes s) {
   using T = typename C::compute;
-  static_cast<void>(sizeof(
-      detail::gradient_layouts<laid_out_t<over_mesh(layouts::weight_gradient, DY::mesh_layout, X::mesh_layout)>, laid_out_t<G::mesh_layout>>));
   require_same_memory<C, G, DY, X>();
   T const* const no_bias = nullptr;
-  if (dw.data)
-    c.machine.template gemm<T>({.m = s.out, .n = s.in, .k = s.rows, .transpose_a = true, .accumulate = !c.replaces_gradients}, dy.data,
-                               x.data, dw.data, no_bias);
+  if (auto* const sum = weight_gradient_into(dw, dy, x))
+    c.machine.template gemm<T>(weight_gradient_shape(c, s), dy.data, x.data, sum, no_bias);
 }
 
 /// Where the gradient of a vector that stands in each row is added up, if the layouts say so.
@@ -265,6 +278,24 @@ template <class C, view G, view DY>
 void add_row_sum(C const& c, G db, DY dy, std::size_t rows, std::size_t width) {
   require_same_memory<C, G, DY>();
   if (auto* const sum = row_sum_into(db, dy)) c.machine.template column_sum<typename C::compute>(sum, dy.data, rows, width);
+}
+
+/// dw as add_weight_gradient, and db += sum over the rows that this rank holds of dy: of all rows, or of its slice where
+/// ranks divide them. One product gives both where the machine offers that and the rows are the same.
+/// Shapes  all_dy: [rows, out], dy: [rows that this rank holds, out], x: [rows, in], dw: [out, in], db: [out]
+template <class C, view G, view B, view All, view DY, view X>
+void add_dense_gradients(C const& c, G dw, B db, All all_dy, DY dy, X x, dense_sizes s) {
+  using T = typename C::compute;
+  constexpr bool same_rows = All::mesh_layout == DY::mesh_layout || DY::mesh_layout.tensor != spread::sharded_0;
+  if constexpr (same_rows && sums_within_products<std::remove_reference_t<decltype(c.machine)>, T>) {
+    require_same_memory<C, G, B, All, DY, X>();
+    auto* const weight = weight_gradient_into(dw, all_dy, x);
+    auto* const bias = row_sum_into(db, dy);
+    if (weight) c.machine.template gemm_with_row_sum<T>(weight_gradient_shape(c, s), all_dy.data, x.data, weight, bias);
+  } else {
+    add_weight_gradient(c, dw, all_dy, x, s);
+    add_row_sum(c, db, dy, same_rows ? s.rows : c.row_count(s.on, dy), s.out);
+  }
 }
 
 /// dx = dy w

@@ -1,0 +1,11 @@
+// What a GPU does beside a product, emulated: the laws that tests/gpu/operations.cpp asks a GPU for.
+#include "cuda/apart_backend.hpp"
+#include "laws/products.hpp"
+
+TEMPLATE_TEST_CASE("a product's row sums are what the host adds up after it", "[cuda][products]", float, mpx::bf16, mpx::f16) {
+  for (bool const accumulate : {false, true}) {
+    laws::row_sums_agree<test::apart_backend, TestType>(1, 1, 1, accumulate);
+    laws::row_sums_agree<test::apart_backend, TestType>(33, 24, 17, accumulate);
+    laws::row_sums_agree<test::apart_backend, TestType>(0, 3, 5, accumulate);
+  }
+}
