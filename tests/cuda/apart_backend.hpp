@@ -130,9 +130,33 @@ class apart_machine : public mpx::on_cuda::operations<apart_gpu> {
     }
     add(sum, row_sum, s.m);
   }
+  template <class T>
+  void gemm_with_gelu(mpx::gemm_shape const& s, T const* a, T const* b, T* c, T* y, T const* bias) {
+    float const* const product = unrounded(s, a, b, bias);
+    for (std::size_t i = 0; i < s.m * s.n; ++i) {
+      on_the_gpu(c)[i] = T(product[i]);
+      on_the_gpu(y)[i] = T(gelu::value(product[i]));
+    }
+  }
+  template <class T>
+  void gemm_with_gelu_gradient(mpx::gemm_shape const& s, T const* a, T const* b, T* c, T const* x) {
+    float const* const product = unrounded(s, a, b, static_cast<T const*>(nullptr));
+    for (std::size_t i = 0; i < s.m * s.n; ++i)
+      on_the_gpu(c)[i] = T(product[i] * gelu::slope(static_cast<float>(on_the_gpu(x)[i])));
+  }
   [[nodiscard]] std::size_t workspace_bytes() const { return multiply_.workspace_bytes(); }
 
  private:
+  using gelu = mpx::kernels::activation_formula<mpx::gelu_tanh>;
+
+  /// In scratch.
+  template <class T>
+  float const* unrounded(mpx::gemm_shape const& s, T const* a, T const* b, T const* bias) {
+    float* const product = scratch(s.m * s.n);
+    multiply_(s, on_the_gpu(a), on_the_gpu(b), product, on_the_gpu(bias));
+    return product;
+  }
+
   mpx::on_host::gemm multiply_;
 };
 
@@ -203,6 +227,7 @@ struct noted_host_backend : mpx::on_host::backend {
 };
 using mixed = mpx::mixed_backend<noted_host_backend, apart_backend>;
 
+static_assert(mpx::gelu_within_products<apart_machine, float> && mpx::gelu_within_products<apart_machine, mpx::bf16>);
 static_assert(mpx::sums_within_products<apart_machine, float> && mpx::sums_within_products<apart_machine, mpx::bf16>);
 static_assert(mpx::backend<apart_backend> && mpx::backend<noted_host_backend> && mpx::backend<mixed>);
 

@@ -9,3 +9,12 @@ TEMPLATE_TEST_CASE("a product's row sums are what the host adds up after it", "[
     laws::row_sums_agree<test::apart_backend, TestType>(0, 3, 5, accumulate);
   }
 }
+
+TEMPLATE_TEST_CASE("gelu beside a product is the host's behind it", "[cuda][products]", float, mpx::bf16, mpx::f16) {
+  for (bool const with_bias : {false, true}) {
+    laws::gelus_agree<test::apart_backend, TestType>(1, 1, 1, with_bias);
+    laws::gelus_agree<test::apart_backend, TestType>(33, 24, 65, with_bias);
+    laws::gelus_agree<test::apart_backend, TestType>(16, 61, 100, with_bias);
+    laws::gelus_agree<test::apart_backend, TestType>(0, 8, 3, with_bias);
+  }
+}

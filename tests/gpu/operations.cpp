@@ -4,6 +4,7 @@
 #include "laws/products.hpp"
 
 #include <array>
+#include <type_traits>
 #include <vector>
 
 #include <mpx/backend/concepts.hpp>
@@ -132,6 +133,42 @@ TEMPLATE_TEST_CASE("a GPU's bias gradients from products are what the host adds 
              {0, 3, 5}, {1, 1, 1}, {7, 3, 5}, {16, 16, 16}, {33, 1, 65}, {65, 61, 1}, {100, 61, 130}, {64, 96, 32}, {320, 256, 192},
              {1023, 768, 256}, {4096, 192, 64}})
       laws::row_sums_agree<backend, TestType>(rows, out, in, accumulate);
+}
+
+TEMPLATE_TEST_CASE("a GPU's gelu beside a product is the host's behind it", "[gpu][gemm]", float, mpx::bf16, mpx::f16) {
+  if (test::no_gpu()) return;
+  for (bool const with_bias : {false, true})  // rows of 8 elements, and others
+    for (auto const& [rows, out, in] : std::vector<std::array<std::size_t, 3>>{
+             {0, 8, 3}, {1, 1, 1}, {1, 8, 8}, {7, 3, 5}, {16, 16, 16}, {33, 24, 65}, {65, 61, 100}, {130, 100, 61}, {100, 104, 130},
+             {64, 96, 32}, {320, 256, 192}, {1023, 768, 256}})
+      laws::gelus_agree<backend, TestType>(rows, out, in, with_bias);
+}
+
+TEST_CASE("what cublasLt does not offer beside a product is known, and what it does is told", "[gpu][gemm]") {
+  if (test::no_gpu()) return;
+  std::size_t const n = 512;
+  mpx::on_cuda::gemm multiply;
+  mpx::on_cuda::memory halves(6 * n * n * sizeof(mpx::bf16)), floats(2 * n * n * sizeof(float));
+  auto* const a = reinterpret_cast<mpx::bf16*>(halves.data());
+  auto *const b = a + n * n, *const c = b + n * n, *const y = c + n * n;
+  auto* const f = reinterpret_cast<float*>(floats.data());
+  auto const same = [](auto* p) { return static_cast<std::remove_pointer_t<decltype(p)> const*>(p); };
+  mpx::gemm_shape const s{.m = n, .n = n, .k = n};
+  auto transposed = s;
+  transposed.transpose_a = true;
+  if (!multiply.with_row_sum(transposed, same(a), same(b), f, f + n * n)) WARN("cublasLt has no bias gradient in bf16 here");
+  if (!multiply.with_gelu(s, same(a), same(b), c, y, same(a))) WARN("cublasLt has no gelu in bf16 here");
+  if (!multiply.with_gelu_gradient(s, same(a), same(b), c, same(y))) WARN("cublasLt has no gradient of gelu in bf16 here");
+  std::size_t const shapes = multiply.shapes();
+  auto uneven = s;
+  uneven.n = n - 1;
+  CHECK(!multiply.with_gelu(uneven, same(a), same(b), c, y, same(a)));
+  CHECK(!multiply.with_gelu(s, same(a), same(b), c + 1, y, same(a)));
+  CHECK(!multiply.with_gelu_gradient(s, same(a), same(b), c, same(y + 1)));
+  CHECK(!multiply.with_row_sum(transposed, same(a + 1), same(b), f, f + n * n));
+  CHECK(!multiply.with_gelu(s, same(f), same(f), f, f, same(f)));
+  CHECK(multiply.shapes() == shapes);  // nobody was asked
+  mpx::on_cuda::wait_for_queue();
 }
 
 TEST_CASE("a GPU's f32 product is no tf32 product", "[gpu][gemm]") {

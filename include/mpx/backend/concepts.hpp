@@ -117,6 +117,16 @@ concept sums_within_products = requires(M& m, gemm_shape s, T const* in, accumul
   m.template gemm_with_row_sum<T>(s, in, in, sum, sum);
 };
 
+/// A machine may also offer, gelu being gelu_tanh and gelu' its slope:
+///   gemm_with_gelu(gemm_shape, T const* a, T const* b, T* c, T* y, T const* bias)         gemm, and y = gelu(c)
+///   gemm_with_gelu_gradient(gemm_shape, T const* a, T const* b, T* c, T const* x)         c = (op(a) op(b)) gelu'(x)
+/// Products need not be rounded before gelu; x is [m,n] as c, and nothing is accumulated.
+template <class M, class T>
+concept gelu_within_products = requires(M& m, gemm_shape s, T const* in, T* out) {
+  m.template gemm_with_gelu<T>(s, in, in, out, out, in);
+  m.template gemm_with_gelu_gradient<T>(s, in, in, out, in);
+};
+
 /// Attention, forward and backward.
 template <class M, class T>
 concept attends =

@@ -105,6 +105,22 @@ class gemm {
     return s.m > 0 && s.n > 0 && s.k > 0 && multiply(s, a, b, c, epilogue{CUBLASLT_EPILOGUE_BGRADB, sum});
   }
 
+  /// c as above, and y = gelu_tanh(c) of the sums before they are rounded; false as above. What cublasLt's tanh loses is not
+  /// documented: it is asked for in bf16 alone, whose rounding is coarser than that of a GPU's fastest tanh (2^-11).
+  template <class T>
+  [[nodiscard]] bool with_gelu(gemm_shape const& s, T const* a, T const* b, T* c, T* y, T const* bias) {
+    epilogue const beside{bias != nullptr ? CUBLASLT_EPILOGUE_GELU_AUX_BIAS : CUBLASLT_EPILOGUE_GELU_AUX, bias, c};
+    if constexpr (std::is_same_v<T, bf16>) return fits_gelu(s) && multiply(s, a, b, y, beside);
+    else return false;
+  }
+  /// c = (op(a) op(b)) gelu_tanh'(x), rounded once; false as above.
+  template <class T>
+  [[nodiscard]] bool with_gelu_gradient(gemm_shape const& s, T const* a, T const* b, T* c, T const* x) {
+    epilogue const beside{CUBLASLT_EPILOGUE_DGELU, nullptr, x};
+    if constexpr (std::is_same_v<T, bf16>) return fits_gelu(s) && multiply(s, a, b, c, beside);
+    else return false;
+  }
+
   /// Units   bytes
   [[nodiscard]] std::size_t workspace_bytes() const noexcept { return workspace_.size() + wide_.size(); }
 
@@ -115,10 +131,11 @@ class gemm {
   static constexpr std::size_t workspace_size = std::size_t{32} << 20;
   static constexpr std::uint32_t most_alignment = 16;  ///< of operands, in bytes: what the fastest loads need
 
-  /// What cublasLt does beside the product, and the vector that it reads or writes for that.
+  /// What cublasLt does beside the product, and what it reads or writes for that: a vector, and a matrix as large as d.
   struct epilogue {
     cublasLtEpilogue_t kind = CUBLASLT_EPILOGUE_DEFAULT;
     void const* vector = nullptr;
+    void const* matrix = nullptr;
 
     /// Every shape has the others.
     [[nodiscard]] bool may_be_missing() const { return kind != CUBLASLT_EPILOGUE_DEFAULT && kind != CUBLASLT_EPILOGUE_BIAS; }
@@ -155,16 +172,19 @@ class gemm {
     bool offered = true;  ///< by cublasLt, for this shape
   };
 
+  /// cublasLt wants the rows of the matrix beside d to be a multiple of 8 elements.
+  static bool fits_gelu(gemm_shape const& s) { return s.m > 0 && s.n > 0 && s.k > 0 && s.n % 8 == 0 && !s.accumulate; }
   static bool aligned(void const* p) { return reinterpret_cast<std::uintptr_t>(p) % most_alignment == 0; }
 
   /// False, and nothing is done, where cublasLt does not offer the epilogue for the shape; it is asked once.
   template <class T, class U>
   bool multiply(gemm_shape const& s, T const* a, T const* b, U* c, epilogue const& beside) {
     bool const wide = aligned(a) && aligned(b) && aligned(c);
-    if (beside.may_be_missing() && !(wide && aligned(beside.vector))) return false;
+    if (beside.may_be_missing() && !(wide && aligned(beside.vector) && aligned(beside.matrix))) return false;
     entry& known = found({s, beside.kind, wide, detail::lt_type<T>, detail::lt_type<U>});
     if (!known.offered) return false;
     if (beside.vector != nullptr) set(known, CUBLASLT_MATMUL_DESC_BIAS_POINTER, beside.vector);
+    if (beside.matrix != nullptr) set(known, CUBLASLT_MATMUL_DESC_EPILOGUE_AUX_POINTER, beside.matrix);
     float const one = 1.0f, kept = s.accumulate ? 1.0f : 0.0f;
     // Row-major c = a b is column-major c^T = b^T a^T, over the same memory.
     cublasStatus_t const status =
@@ -213,7 +233,12 @@ class gemm {
     if (may_be_missing) {
       // The heuristic reads from the address how far what is there is aligned: as far as any that is given later.
       void const* const as_aligned = reinterpret_cast<void const*>(std::uintptr_t{most_alignment});
-      set(e, CUBLASLT_MATMUL_DESC_BIAS_POINTER, as_aligned);
+      if (of.epilogue != CUBLASLT_EPILOGUE_DGELU && of.epilogue != CUBLASLT_EPILOGUE_GELU_AUX)
+        set(e, CUBLASLT_MATMUL_DESC_BIAS_POINTER, as_aligned);
+      if (of.epilogue != CUBLASLT_EPILOGUE_BGRADB) {
+        set(e, CUBLASLT_MATMUL_DESC_EPILOGUE_AUX_POINTER, as_aligned);
+        set(e, CUBLASLT_MATMUL_DESC_EPILOGUE_AUX_LD, static_cast<std::int64_t>(s.n));
+      }
     }
     describe(e.a, s.transpose_a ? s.k : s.m, s.transpose_a ? s.m : s.k, of.in);
     describe(e.b, s.transpose_b ? s.n : s.k, s.transpose_b ? s.k : s.n, of.in);

@@ -188,6 +188,22 @@ class machine : public operations<gpu> {
     column_sum(sum, a, s.k, s.m);
   }
 
+  /// gemm, and y = gelu_tanh(c); in bf16 of c before it is rounded, where cublasLt has that.
+  template <class T>
+  void gemm_with_gelu(gemm_shape const& s, T const* a, T const* b, T* c, T* y, T const* bias) {
+    if (multiply_.with_gelu(s, a, b, c, y, bias)) return;
+    gemm(s, a, b, c, bias);
+    activation_forward<gelu_tanh>(y, c, s.m * s.n);
+  }
+  /// c = (op(a) op(b)) gelu_tanh'(x), rounded once in bf16 where cublasLt has that
+  /// Shapes  x: [m,n]
+  template <class T>
+  void gemm_with_gelu_gradient(gemm_shape const& s, T const* a, T const* b, T* c, T const* x) {
+    if (multiply_.with_gelu_gradient(s, a, b, c, x)) return;
+    gemm(s, a, b, c, static_cast<T const*>(nullptr));
+    activation_backward<gelu_tanh>(c, c, x, s.m * s.n);
+  }
+
   /// What cublasLt, sums over blocks and decisions take beside the plan's memory. It grows at the first use of a shape.
   /// Units   bytes
   [[nodiscard]] std::size_t workspace_bytes() const noexcept { return multiply_.workspace_bytes() + this->own_bytes(); }

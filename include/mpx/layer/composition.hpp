@@ -2,10 +2,13 @@
 /// Layers composed of others: their forward and backward follow from their parts.
 #pragma once
 
+#include <array>
 #include <cstddef>
 #include <tuple>
 
 #include <mpx/layer/operations.hpp>
+#include <mpx/model/activation.hpp>
+#include <mpx/model/linear.hpp>
 
 namespace mpx {
 
@@ -34,6 +37,38 @@ struct composition<L> {
 
 namespace detail {
 
+/// A layer, or the one that a section of one layer is.
+template <class L>
+struct sole_layer {
+  using type = L;
+};
+template <class Layers>
+struct sole_of_all {
+  using type = void;
+};
+template <class L>
+struct sole_of_all<boost::hana::tuple<L>> : sole_layer<L> {};
+template <chain L>
+struct sole_layer<L> : sole_of_all<typename L::layers> {};
+
+/// What a product on one rank is all of, and what may stand beside it there: a gelu_tanh, and a dropout behind that one,
+/// whose factors commute with its slope.
+struct beside_products {
+  bool gives_output = false;    ///< a dense layer whose output is summed over no ranks
+  bool gives_gradient = false;  ///< and one whose input's gradient is not
+  bool is_gelu = false;
+  bool is_dropout = false;
+};
+template <class L>
+inline constexpr beside_products beside_product{};
+template <std::size_t In, std::size_t Out, axis Axis, class Init, class Bias, class Split>
+inline constexpr beside_products beside_product<linear<In, Out, Axis, Init, Bias, Split>>{
+    .gives_output = !sharded(split_layouts<Split>::x), .gives_gradient = !sharded(split_layouts<Split>::y)};
+template <std::size_t W, axis Axis, spread Over>
+inline constexpr beside_products beside_product<activation<gelu_tanh, W, Axis, Over>>{.is_gelu = true};
+template <std::size_t W, axis Axis, spread Over>
+inline constexpr beside_products beside_product<dropout<W, Axis, Over>>{.is_dropout = true};
+
 template <class Layers>
 struct chain_execution;
 
@@ -53,6 +88,28 @@ struct chain_execution<boost::hana::tuple<L...>> {
   template <std::size_t Ranks>
   static constexpr auto weight_start = starts({footprint<L>::parameters_on(Ranks)...});
   static constexpr auto constant_start = starts({footprint<L>::constants...});
+  static constexpr std::array<beside_products, size> beside{beside_product<typename sole_layer<L>::type>...};
+  /// Which parts are a gelu_tanh that the part in front computes with its product, where the machine applies it there.
+  template <bool Within>
+  static constexpr auto within_product_before = [] {
+    std::array<bool, size + 1> at{};
+    for (std::size_t i = 1; i < size; ++i) at[i] = Within && beside[i].is_gelu && beside[i - 1].gives_output;
+    return at;
+  }();
+  /// The part of whose input each part writes the gradient: its own; or a product, and a dropout behind it in place, that of
+  /// the gelu_tanh in front, which has nothing left to write (`size`).
+  template <bool Within>
+  static constexpr auto writes_gradient_of = [] {
+    std::array<std::size_t, size> at{};
+    for (std::size_t i = 0; i < size; ++i) at[i] = i;
+    for (std::size_t i = 1; Within && i < size; ++i) {
+      std::size_t const gelu = i > 1 && beside[i - 1].is_dropout ? i - 2 : i - 1;
+      if (!beside[i].gives_gradient || !beside[gelu].is_gelu) continue;
+      for (std::size_t k = gelu + 1; k <= i; ++k) at[k] = gelu;
+      at[gelu] = size;
+    }
+    return at;
+  }();
   /// Where gradients between parts are written.
   template <bool SplitsBackward>
   static constexpr auto places = facts::gradient_places(SplitsBackward);
@@ -94,10 +151,15 @@ struct chain_execution<boost::hana::tuple<L...>> {
     [&]<std::size_t... I>(std::index_sequence<I...>) {
       (
           [&] {
-            T const* input = x;
-            if constexpr (I > 0) input = home<I>(at, y);
-            run_forward<part<I>>(c.child(I), weights + weight_start<C::tensor_ranks>[I], constants + constant_start[I], input,
-                                 home<I + 1>(at, y), at[I]);
+            constexpr auto& within = within_product_before<C::gelu_within_products>;
+            if constexpr (!within[I]) {
+              T const* input = x;
+              if constexpr (I > 0) input = home<I>(at, y);
+              C of_part = c.child(I);
+              if constexpr (within[I + 1]) of_part.activated = home<I + 2>(at, y);
+              run_forward<part<I>>(of_part, weights + weight_start<C::tensor_ranks>[I], constants + constant_start[I], input,
+                                   home<I + 1>(at, y), at[I]);
+            }
           }(),
           ...);
     }(std::make_index_sequence<size>{});
@@ -115,24 +177,32 @@ struct chain_execution<boost::hana::tuple<L...>> {
 
     std::size_t turn = 0;
     T const* gradient = dy;
+    T* into = nullptr;
     auto const one = [&]<std::size_t I>(std::integral_constant<std::size_t, I>) {
-      T* into = dx;
-      if constexpr (I > 0) {
-        if constexpr (places<C::splits_backward>[I] == facts::place::over_input) {
-          into = reinterpret_cast<T*>(at[I]);
-        } else if constexpr (places<C::splits_backward>[I] == facts::place::kept) {
-          into = kept[I - 1].gradient;
-        } else {
-          into = buffers[turn];
-          turn = count - 1 - turn;  // the other buffer, where there are two
+      constexpr std::size_t to = writes_gradient_of<C::gelu_within_products>[I];
+      if constexpr (to < size) {
+        constexpr bool in_place = to < I && beside[I].is_dropout;
+        if constexpr (!in_place) {
+          if constexpr (to == 0) {
+            into = dx;
+          } else if constexpr (places<C::splits_backward>[to] == facts::place::over_input) {
+            into = reinterpret_cast<T*>(at[to]);
+          } else if constexpr (places<C::splits_backward>[to] == facts::place::kept) {
+            into = kept[to - 1].gradient;
+          } else {
+            into = buffers[turn];
+            turn = count - 1 - turn;  // the other buffer, where there are two
+          }
         }
+        std::byte* saved_here = at[I];
+        if constexpr (footprint<part<I>>::reads_output) saved_here = reinterpret_cast<std::byte*>(home<I + 1, T>(at, nullptr));
+        constexpr std::size_t first = weight_start<C::tensor_ranks>[I];
+        C of_part = child<I>(c, kept);
+        if constexpr (to < I && !in_place) of_part.preactivation = reinterpret_cast<T const*>(at[to]);
+        run_backward<part<I>>(of_part, weights + first, gradients ? gradients + first : nullptr, constants + constant_start[I],
+                              gradient, into, saved_here);
+        gradient = into;
       }
-      std::byte* saved_here = at[I];
-      if constexpr (footprint<part<I>>::reads_output) saved_here = reinterpret_cast<std::byte*>(home<I + 1, T>(at, nullptr));
-      constexpr std::size_t first = weight_start<C::tensor_ranks>[I];
-      run_backward<part<I>>(child<I>(c, kept), weights + first, gradients ? gradients + first : nullptr,
-                            constants + constant_start[I], gradient, into, saved_here);
-      gradient = into;
     };
     [&]<std::size_t... I>(std::index_sequence<I...>) {
       (one(std::integral_constant<std::size_t, size - 1 - I>{}), ...);

@@ -8,6 +8,7 @@
 #include <span>
 #include <string_view>
 
+#include <mpx/backend/concepts.hpp>
 #include <mpx/core/dtype.hpp>
 #include <mpx/core/extent.hpp>
 #include <mpx/core/random.hpp>
@@ -100,6 +101,9 @@ struct layer_context {
   static constexpr std::size_t tensor_ranks = Ranks::count;
   static constexpr spread rows_over_tensor = Ranks::rows_over_tensor;
   static constexpr bool splits_backward = SplitsBackward;
+  // What the machine offers besides.
+  static constexpr bool sums_within_products = mpx::sums_within_products<Machine, T>;
+  static constexpr bool gelu_within_products = mpx::gelu_within_products<Machine, T>;
 
   Machine& machine;
   scratch_space& scratch;
@@ -114,6 +118,9 @@ struct layer_context {
   // Where backwards are split, what the first half keeps for the other one.
   T* kept_gradient = nullptr;     ///< the gradient of the layer's output
   std::byte* deferred = nullptr;  ///< what else it defers, and in a composition what its parts keep
+  // Where the machine applies gelu_tanh within products, of a dense layer beside one (layer/composition.hpp).
+  T* activated = nullptr;            ///< forward: where gelu_tanh of its output is written too
+  T const* preactivation = nullptr;  ///< backward: what the gelu_tanh in front of it took: the gradient of that is asked for
   bool replaces_gradients = false;  ///< of weights: what stands where they go is an earlier sum's, and is written over
   accumulate* loss = nullptr;  ///< the host's number that becomes a loss's sum over tokens, when the machine has finished
   float* capture = nullptr;    ///< where the host wants each sequence's last logits [B, V], if it asks for them

@@ -8,9 +8,7 @@
 
 #include <cstddef>
 #include <cstdint>
-#include <type_traits>
 
-#include <mpx/backend/concepts.hpp>
 #include <mpx/backend/operations.hpp>
 #include <mpx/layer/run.hpp>
 
@@ -199,14 +197,26 @@ struct dense_sizes {
   axis on = axis::target;
 };
 
+namespace detail {
+
+/// y = x w^T + b, rounded once; b may be null. And gelu of y, where the context asks for it.
+template <class C, class T>
+void multiply_rows(C const& c, T* y, T const* x, T const* w, T const* b, dense_sizes s) {
+  gemm_shape const shape{.m = s.rows, .n = s.out, .k = s.in, .transpose_b = true};
+  if constexpr (C::gelu_within_products)
+    if (c.activated) return c.machine.template gemm_with_gelu<T>(shape, x, w, y, c.activated, b);
+  c.machine.template gemm<T>(shape, x, w, y, b);
+}
+
+}  // namespace detail
+
 /// y = x w^T
 /// Shapes  x: [rows, in], w: [out, in], y: [rows, out]
 template <class C, class T, view X, view W>
 auto multiply(C const& c, T* y, X x, W w, dense_sizes s) {
   static_cast<void>(sizeof(detail::linear_layouts<laid_out_t<X::mesh_layout>, laid_out_t<W::mesh_layout>>));
   require_same_memory<C, X, W>();
-  T const* const no_bias = nullptr;
-  c.machine.template gemm<T>({.m = s.rows, .n = s.out, .k = s.in, .transpose_b = true}, x.data, w.data, y, no_bias);
+  detail::multiply_rows<C, T>(c, y, x.data, w.data, nullptr, s);
   return view_over<over_mesh(layouts::linear, X::mesh_layout, W::mesh_layout), X::where>(y);
 }
 
@@ -217,7 +227,7 @@ auto multiply(C const& c, T* y, X x, W w, B b, dense_sizes s) {
   static_cast<void>(sizeof(detail::linear_layouts<laid_out_t<X::mesh_layout>, laid_out_t<W::mesh_layout>>));
   static_cast<void>(sizeof(detail::bias_layouts<laid_out_t<product>, laid_out_t<B::mesh_layout>>));
   require_same_memory<C, X, W, B>();
-  c.machine.template gemm<T>({.m = s.rows, .n = s.out, .k = s.in, .transpose_b = true}, x.data, w.data, y, b.data);
+  detail::multiply_rows<C, T>(c, y, x.data, w.data, b.data, s);
   return view_over<over_mesh(layouts::biased, product, B::mesh_layout), X::where>(y);
 }
 
@@ -234,7 +244,7 @@ auto multiply_reduced(C const& c, T* y, X x, W w, B b, dense_sizes s) {
   static_cast<void>(sizeof(detail::bias_layouts<laid_out_t<sum::mesh_layout>, laid_out_t<B::mesh_layout>>));
   if constexpr (C::tensor_ranks == 1) {
     require_same_memory<C, X, W, B>();
-    c.machine.template gemm<T>({.m = s.rows, .n = s.out, .k = s.in, .transpose_b = true}, x.data, w.data, y, b.data);
+    detail::multiply_rows<C, T>(c, y, x.data, w.data, b.data, s);
   } else {
     auto const whole = multiply_reduced(c, y, x, w, s);
     c.machine.add_bias(y, b.data, c.row_count(s.on, whole), s.out);
@@ -287,7 +297,7 @@ template <class C, view G, view B, view All, view DY, view X>
 void add_dense_gradients(C const& c, G dw, B db, All all_dy, DY dy, X x, dense_sizes s) {
   using T = typename C::compute;
   constexpr bool same_rows = All::mesh_layout == DY::mesh_layout || DY::mesh_layout.tensor != spread::sharded_0;
-  if constexpr (same_rows && sums_within_products<std::remove_reference_t<decltype(c.machine)>, T>) {
+  if constexpr (same_rows && C::sums_within_products) {
     require_same_memory<C, G, B, All, DY, X>();
     auto* const weight = weight_gradient_into(dw, all_dy, x);
     auto* const bias = row_sum_into(db, dy);
@@ -298,14 +308,21 @@ void add_dense_gradients(C const& c, G dw, B db, All all_dy, DY dy, X x, dense_s
   }
 }
 
-/// dx = dy w
+/// dx = dy w; where the context says what x is gelu of, the gradient of that.
 template <class C, class T, view DY, view W>
 auto multiply_back(C const& c, T* dx, DY dy, W w, dense_sizes s) {
   constexpr layout given = over_mesh(layouts::input_gradient, DY::mesh_layout, W::mesh_layout);
   static_cast<void>(sizeof(detail::linear_layouts<laid_out_t<gradient_layout(given)>, laid_out_t<W::mesh_layout>>));
   require_same_memory<C, DY, W>();
   T const* const no_bias = nullptr;
-  if (dx) c.machine.template gemm<T>({.m = s.rows, .n = s.in, .k = s.out}, dy.data, w.data, dx, no_bias);
+  gemm_shape const shape{.m = s.rows, .n = s.in, .k = s.out};
+  if constexpr (C::gelu_within_products) {
+    if (dx && c.preactivation) {
+      c.machine.template gemm_with_gelu_gradient<T>(shape, dy.data, w.data, dx, c.preactivation);
+      return view_over<given, DY::where>(dx);
+    }
+  }
+  if (dx) c.machine.template gemm<T>(shape, dy.data, w.data, dx, no_bias);
   return view_over<given, DY::where>(dx);
 }
 
