@@ -255,8 +255,8 @@ auto multiply_reduced(C const& c, T* y, X x, W w, B b, dense_sizes s) {
 /// Where the gradient of a weight is added up, if the layouts say so.
 template <view G, view DY, view X>
 auto* weight_gradient_into(G gradient, DY, X) {
-  static_cast<void>(sizeof(
-      detail::gradient_layouts<laid_out_t<over_mesh(layouts::weight_gradient, DY::mesh_layout, X::mesh_layout)>, laid_out_t<G::mesh_layout>>));
+  constexpr layout given = over_mesh(layouts::weight_gradient, DY::mesh_layout, X::mesh_layout);
+  static_cast<void>(sizeof(detail::gradient_layouts<laid_out_t<given>, laid_out_t<G::mesh_layout>>));
   return gradient.data;
 }
 
