@@ -8,10 +8,13 @@
 #include <vector>
 
 #include <mpx/backend/concepts.hpp>
+#include <mpx/cuda/row_sums_in_products.hpp>
 
 using mpx::on_cuda::backend;
 
 static_assert(mpx::backend<backend>);
+static_assert(mpx::sums_within_products<mpx::on_cuda::with_row_sums<backend>::machine, float>);
+static_assert(!mpx::sums_within_products<backend::machine, float>);
 static_assert(mpx::memory_resource<mpx::on_cuda::memory>);
 static_assert(mpx::channel<mpx::on_cuda::channel> && mpx::group<mpx::on_cuda::group>);
 static_assert(!mpx::machine<mpx::on_cuda::machine, double>);  // gradient checks are the host's
@@ -132,7 +135,7 @@ TEMPLATE_TEST_CASE("a GPU's bias gradients from products are what the host adds 
     for (auto const& [rows, out, in] : std::vector<std::array<std::size_t, 3>>{
              {0, 3, 5}, {1, 1, 1}, {7, 3, 5}, {16, 16, 16}, {33, 1, 65}, {65, 61, 1}, {100, 61, 130}, {64, 96, 32},
              {320, 256, 192}, {1023, 768, 256}, {4096, 192, 64}})
-      laws::row_sums_agree<backend, TestType>(rows, out, in, accumulate);
+      laws::row_sums_agree<mpx::on_cuda::with_row_sums<backend>, TestType>(rows, out, in, accumulate);
 }
 
 TEMPLATE_TEST_CASE("a GPU's gelu beside a product is the host's behind it", "[gpu][gemm]", float, mpx::bf16, mpx::f16) {
@@ -156,19 +159,18 @@ TEST_CASE("what cublasLt does not offer beside a product is known, and what it d
   mpx::gemm_shape const s{.m = n, .n = n, .k = n};
   auto transposed = s;
   transposed.transpose_a = true;
-  if (!multiply.with_row_sum(transposed, same(a), same(b), f, f + n * n)) WARN("cublasLt has no bias gradient in bf16 here");
-  if (!multiply.with_gelu(s, same(a), same(b), c, y, same(a))) WARN("cublasLt has no gelu in bf16 here");
-  if (!multiply.with_gelu_gradient(s, same(a), same(b), c, same(y))) WARN("cublasLt has no gradient of gelu in bf16 here");
+  if (!multiply.offers_row_sum(transposed, same(a), same(b), f, f + n * n)) WARN("cublasLt has no bias gradient in bf16 here");
+  if (!multiply.offers_gelu(s, same(a), same(b), c, y, same(a))) WARN("cublasLt has no gelu in bf16 here");
+  if (!multiply.offers_gelu_gradient(s, same(a), same(b), c, same(y))) WARN("cublasLt has no gradient of gelu in bf16 here");
   std::size_t const shapes = multiply.shapes();
   auto uneven = s;
   uneven.n = n - 1;
-  CHECK(!multiply.with_gelu(uneven, same(a), same(b), c, y, same(a)));
-  CHECK(!multiply.with_gelu(s, same(a), same(b), c + 1, y, same(a)));
-  CHECK(!multiply.with_gelu_gradient(s, same(a), same(b), c, same(y + 1)));
-  CHECK(!multiply.with_row_sum(transposed, same(a + 1), same(b), f, f + n * n));
-  CHECK(!multiply.with_gelu(s, same(f), same(f), f, f, same(f)));
+  CHECK(!multiply.offers_gelu(uneven, same(a), same(b), c, y, same(a)));
+  CHECK(!multiply.offers_gelu(s, same(a), same(b), c + 1, y, same(a)));
+  CHECK(!multiply.offers_gelu_gradient(s, same(a), same(b), c, same(y + 1)));
+  CHECK(!multiply.offers_row_sum(transposed, same(a + 1), same(b), f, f + n * n));
+  CHECK(!multiply.offers_gelu(s, same(f), same(f), f, f, same(f)));
   CHECK(multiply.shapes() == shapes);  // nobody was asked
-  mpx::on_cuda::wait_for_queue();
 }
 
 TEST_CASE("a GPU's f32 product is no tf32 product", "[gpu][gemm]") {

@@ -97,28 +97,45 @@ class gemm {
     multiply(s, a, b, c, bias != nullptr ? epilogue{CUBLASLT_EPILOGUE_BIAS, bias} : epilogue{});
   }
 
-  /// c as above, without a bias, and sum[m] = the sum over k of op(a)[m,k]; false, and nothing is done, where cublasLt does
-  /// not offer that for the shape. Its documentation says that the sums are written, not added, and of c's type.
+  /// Whether cublasLt offers with_row_sum for this shape and these operands.
   template <class T>
-  [[nodiscard]] bool with_row_sum(gemm_shape const& s, T const* a, T const* b, float* c, float* sum) {
+  [[nodiscard]] bool offers_row_sum(gemm_shape const& s, T const* a, T const* b, float* c, float* sum) {
+    return s.m > 0 && s.n > 0 && s.k > 0 && offered(s, a, b, c, {CUBLASLT_EPILOGUE_BGRADB, sum}) != nullptr;
+  }
+  /// c as above, without a bias, and sum[m] = the sum over k of op(a)[m,k]. cublasLt's documentation says that the sums are
+  /// written, not added, and of c's type.
+  /// Errors  throws mpx::error where cublasLt does not offer it
+  template <class T>
+  void with_row_sum(gemm_shape const& s, T const* a, T const* b, float* c, float* sum) {
     // cublasLt's b is a, and the columns of its d are the rows of c.
-    return s.m > 0 && s.n > 0 && s.k > 0 && multiply(s, a, b, c, epilogue{CUBLASLT_EPILOGUE_BGRADB, sum});
+    if (!multiply(s, a, b, c, epilogue{CUBLASLT_EPILOGUE_BGRADB, sum}))
+      detail::check(CUBLAS_STATUS_NOT_SUPPORTED, "add up rows beside a product");
   }
 
-  /// c as above, and y = gelu_tanh(c) of the sums before they are rounded; false as above. What cublasLt's tanh loses is not
-  /// documented: it is asked for in bf16 alone, whose rounding is coarser than that of a GPU's fastest tanh (2^-11).
+  /// Whether cublasLt offers gelu beside a product for this shape and these operands. What its tanh loses is not documented: it
+  /// is asked for in bf16 alone, whose rounding is coarser than that of a GPU's fastest tanh (2^-11).
   template <class T>
-  [[nodiscard]] bool with_gelu(gemm_shape const& s, T const* a, T const* b, T* c, T* y, T const* bias) {
-    epilogue const beside{bias != nullptr ? CUBLASLT_EPILOGUE_GELU_AUX_BIAS : CUBLASLT_EPILOGUE_GELU_AUX, bias, c};
-    if constexpr (std::is_same_v<T, bf16>) return fits_gelu(s) && multiply(s, a, b, y, beside);
-    else return false;
+  [[nodiscard]] bool offers_gelu(gemm_shape const& s, T const* a, T const* b, T* c, T* y, T const* bias) {
+    return std::is_same_v<T, bf16> && fits_gelu(s) && offered(s, a, b, y, gelu_beside(c, bias)) != nullptr;
   }
-  /// c = (op(a) op(b)) gelu_tanh'(x), rounded once; false as above.
   template <class T>
-  [[nodiscard]] bool with_gelu_gradient(gemm_shape const& s, T const* a, T const* b, T* c, T const* x) {
-    epilogue const beside{CUBLASLT_EPILOGUE_DGELU, nullptr, x};
-    if constexpr (std::is_same_v<T, bf16>) return fits_gelu(s) && multiply(s, a, b, c, beside);
-    else return false;
+  [[nodiscard]] bool offers_gelu_gradient(gemm_shape const& s, T const* a, T const* b, T* c, T const* x) {
+    return std::is_same_v<T, bf16> && fits_gelu(s) && offered(s, a, b, c, {CUBLASLT_EPILOGUE_DGELU, nullptr, x}) != nullptr;
+  }
+  /// c as above, and y = gelu_tanh(c): of the sums before they are rounded, where cublasLt offers that.
+  template <class T>
+  void with_gelu(gemm_shape const& s, T const* a, T const* b, T* c, T* y, T const* bias) {
+    if (offers_gelu(s, a, b, c, y, bias) && multiply(s, a, b, y, gelu_beside(c, bias))) return;
+    (*this)(s, a, b, c, bias);
+    launch(activation_forward<gelu_tanh, T>{y, c, s.m * s.n});
+  }
+  /// c = (op(a) op(b)) gelu_tanh'(x), rounded once where cublasLt offers that.
+  /// Shapes  x: [m,n]
+  template <class T>
+  void with_gelu_gradient(gemm_shape const& s, T const* a, T const* b, T* c, T const* x) {
+    if (offers_gelu_gradient(s, a, b, c, x) && multiply(s, a, b, c, {CUBLASLT_EPILOGUE_DGELU, nullptr, x})) return;
+    (*this)(s, a, b, c, static_cast<T const*>(nullptr));
+    launch(activation_backward<gelu_tanh, T>{c, c, x, s.m * s.n});
   }
 
   /// Units   bytes
@@ -172,6 +189,9 @@ class gemm {
     bool offered = true;  ///< by cublasLt, for this shape
   };
 
+  static epilogue gelu_beside(void const* c, void const* bias) {
+    return {bias != nullptr ? CUBLASLT_EPILOGUE_GELU_AUX_BIAS : CUBLASLT_EPILOGUE_GELU_AUX, bias, c};
+  }
   /// cublasLt wants the rows of the matrix beside d to be a multiple of 8 elements.
   static bool fits_gelu(gemm_shape const& s) { return s.m > 0 && s.n > 0 && s.k > 0 && s.n % 8 == 0 && !s.accumulate; }
   static bool aligned(void const* p) { return reinterpret_cast<std::uintptr_t>(p) % most_alignment == 0; }
@@ -179,10 +199,9 @@ class gemm {
   /// False, and nothing is done, where cublasLt does not offer the epilogue for the shape; it is asked once.
   template <class T, class U>
   bool multiply(gemm_shape const& s, T const* a, T const* b, U* c, epilogue const& beside) {
-    bool const wide = aligned(a) && aligned(b) && aligned(c);
-    if (beside.may_be_missing() && !(wide && aligned(beside.vector) && aligned(beside.matrix))) return false;
-    entry& known = found({s, beside.kind, wide, detail::lt_type<T>, detail::lt_type<U>});
-    if (!known.offered) return false;
+    entry* const there = offered(s, a, b, c, beside);
+    if (there == nullptr) return false;
+    entry& known = *there;
     if (beside.vector != nullptr) set(known, CUBLASLT_MATMUL_DESC_BIAS_POINTER, beside.vector);
     if (beside.matrix != nullptr) set(known, CUBLASLT_MATMUL_DESC_EPILOGUE_AUX_POINTER, beside.matrix);
     float const one = 1.0f, kept = s.accumulate ? 1.0f : 0.0f;
@@ -194,6 +213,14 @@ class gemm {
     if (beside.may_be_missing() && refused) return known.offered = false;
     detail::check(status, "multiply");
     return true;
+  }
+
+  template <class T, class U>
+  entry* offered(gemm_shape const& s, T const* a, T const* b, U* c, epilogue const& beside) {
+    bool const wide = aligned(a) && aligned(b) && aligned(c);
+    if (beside.may_be_missing() && !(wide && aligned(beside.vector) && aligned(beside.matrix))) return nullptr;
+    entry& known = found({s, beside.kind, wide, detail::lt_type<T>, detail::lt_type<U>});
+    return known.offered ? &known : nullptr;
   }
 
   template <class Value>

@@ -62,6 +62,29 @@ struct product {
   void operator()() const { (*by)(shape, a, b, c, bias); }
   friend bool operator==(product const&, product const&) = default;
 };
+template <class T>
+struct product_and_gelu {
+  gemm* by;
+  gemm_shape shape;
+  T const* a;
+  T const* b;
+  T* c;
+  T* y;
+  T const* bias;
+  void operator()() const { by->with_gelu(shape, a, b, c, y, bias); }
+  friend bool operator==(product_and_gelu const&, product_and_gelu const&) = default;
+};
+template <class T>
+struct product_and_gelu_gradient {
+  gemm* by;
+  gemm_shape shape;
+  T const* a;
+  T const* b;
+  T* c;
+  T const* x;
+  void operator()() const { by->with_gelu_gradient(shape, a, b, c, x); }
+  friend bool operator==(product_and_gelu_gradient const&, product_and_gelu_gradient const&) = default;
+};
 
 }  // namespace queued
 
@@ -178,37 +201,23 @@ class machine : public operations<gpu> {
   void gemm(gemm_shape const& s, T const* a, T const* b, U* c, T const* bias) {
     this->ask(queued::product<T, U>{&multiply_, s, a, b, c, bias});
   }
-  /// gemm without a bias, and sum[m] += the sum over k of op(a)[m,k], a transposed: from one pass over a where cublasLt has
-  /// it, else from two.
-  template <class T>
-  void gemm_with_row_sum(gemm_shape const& s, T const* a, T const* b, float* c, float* sum) {
-    float* const row_sum = scratch(s.m);
-    if (multiply_.with_row_sum(s, a, b, c, row_sum)) return add(sum, row_sum, s.m);
-    gemm(s, a, b, c, static_cast<T const*>(nullptr));
-    column_sum(sum, a, s.k, s.m);
-  }
-
   /// gemm, and y = gelu_tanh(c); in bf16 of c before it is rounded, where cublasLt has that.
   template <class T>
   void gemm_with_gelu(gemm_shape const& s, T const* a, T const* b, T* c, T* y, T const* bias) {
-    if (multiply_.with_gelu(s, a, b, c, y, bias)) return;
-    gemm(s, a, b, c, bias);
-    activation_forward<gelu_tanh>(y, c, s.m * s.n);
+    this->ask(queued::product_and_gelu<T>{&multiply_, s, a, b, c, y, bias});
   }
   /// c = (op(a) op(b)) gelu_tanh'(x), rounded once in bf16 where cublasLt has that
   /// Shapes  x: [m,n]
   template <class T>
   void gemm_with_gelu_gradient(gemm_shape const& s, T const* a, T const* b, T* c, T const* x) {
-    if (multiply_.with_gelu_gradient(s, a, b, c, x)) return;
-    gemm(s, a, b, c, static_cast<T const*>(nullptr));
-    activation_backward<gelu_tanh>(c, c, x, s.m * s.n);
+    this->ask(queued::product_and_gelu_gradient<T>{&multiply_, s, a, b, c, x});
   }
 
   /// What cublasLt, sums over blocks and decisions take beside the plan's memory. It grows at the first use of a shape.
   /// Units   bytes
   [[nodiscard]] std::size_t workspace_bytes() const noexcept { return multiply_.workspace_bytes() + this->own_bytes(); }
 
- private:
+ protected:
   on_cuda::gemm multiply_;
 };
 
