@@ -77,11 +77,13 @@ struct gpt_small : language_model<256, 384, 6, 6, 8, 256> {
 struct gpt2_short : language_model<50257, 768, 12, 12, 4, 256> {
   static constexpr char const* name = "gpt2_step_4x256";
 };
-struct gpt2_large_batch : language_model<50257, 768, 12, 12, 16, 1024> {
+/// The jobs of a GPU. GPT-2's 50,257 tokens are padded to 50,304, as published figures of GPUs have it: rows of logits that are
+/// not a multiple of 16 bytes keep products from the GPU's fastest loads.
+struct gpt2_large_batch : language_model<50304, 768, 12, 12, 16, 1024> {
   static constexpr char const* name = "gpt2_step_16x1024";
 };
 /// 1.56 billion parameters.
-struct gpt2_xl : language_model<50257, 1600, 25, 48, 4, 1024> {
+struct gpt2_xl : language_model<50304, 1600, 25, 48, 4, 1024> {
   static constexpr char const* name = "gpt2_xl_step_4x1024";
 };
 struct gpt2_long : language_model<50257, 768, 12, 12, 1, 1024> {

@@ -22,7 +22,7 @@ PROGRAMS = ["tutorial_job", "gpt_small_step", "gpt2_step"]
 GPU_PROGRAMS = ["cuda_tutorial_job", "cuda_gpt2_step", "cuda_gpt2_xl_step"]
 # Operations of a token, forward and backward, of the jobs that MFU is asked of: parameters, layers, width, tokens.
 OPERATIONS = {
-    job: 6 * (width * (50257 + tokens) + layers * (12 * width**2 + 13 * width) + 2 * width) + 6 * layers * width * tokens
+    job: 6 * (width * (50304 + tokens) + layers * (12 * width**2 + 13 * width) + 2 * width) + 6 * layers * width * tokens
     for job, layers, width, tokens in [("gpt2_step_16x1024", 12, 768, 1024), ("gpt2_xl_step_4x1024", 48, 1600, 1024)]
 }
 

@@ -111,8 +111,8 @@ JOBS = {  # model, sequences, tokens, vocabulary, seq2seq?
     "gpt_small_step": (lambda: GPT2(256, 384, 6, 6, 256), 8, 256, 256, False),
     "gpt2_step_4x256": (lambda: GPT2(50257, 768, 12, 12, 256), 4, 256, 50257, False),
     "gpt2_step_1x1024": (lambda: GPT2(50257, 768, 12, 12, 1024), 1, 1024, 50257, False),
-    "gpt2_step_16x1024": (lambda: GPT2(50257, 768, 12, 12, 1024), 16, 1024, 50257, False),
-    "gpt2_xl_step_4x1024": (lambda: GPT2(50257, 1600, 25, 48, 1024), 4, 1024, 50257, False),
+    "gpt2_step_16x1024": (lambda: GPT2(50304, 768, 12, 12, 1024), 16, 1024, 50304, False),
+    "gpt2_xl_step_4x1024": (lambda: GPT2(50304, 1600, 25, 48, 1024), 4, 1024, 50304, False),
 }
 
 

@@ -11,6 +11,7 @@
 
 #include <mpx/cuda/operations.hpp>
 #include <mpx/cuda/results.hpp>
+#include <mpx/cuda/staging.hpp>
 #include <mpx/host/memory.hpp>
 
 #include "emulation.hpp"
@@ -20,7 +21,7 @@ namespace test {
 class emulated_gpu {
  public:
   void use() {}
-  void upload(void* to, void const* from, std::size_t bytes) { copy(to, from, bytes); }
+  void upload(void* to, void const* from, std::size_t bytes) { copy(to, staging_.copied(from, bytes), bytes); }
   void download(void* to, void const* from, std::size_t bytes) { copy(to, from, bytes); }
   void zero(void* to, std::size_t bytes) {
     if (bytes != 0) std::memset(to, 0, bytes);
@@ -30,6 +31,7 @@ class emulated_gpu {
   }
   void finish() {
     results_.each_kept([](float* on_host, float const* on_gpu, std::size_t n) { std::copy_n(on_gpu, n, on_host); });
+    staging_.reset();
     results_.hand_out();
   }
   void prepare_to_decide(std::span<float> losses, std::span<float> squares, std::span<std::size_t const> first_portion) {
@@ -82,6 +84,7 @@ class emulated_gpu {
   };
   std::vector<float> scratch_;
   std::vector<std::int32_t> ids_, rows_;  ///< sorted
+  mpx::on_cuda::staging<shared_floats> staging_;
   mpx::on_cuda::results<shared_floats> results_;
   mpx::on_host::memory decision_memory_;
   mpx::on_cuda::decision_operands decision_;

@@ -63,7 +63,7 @@ class emulated_recorder {
     open_ = true;
     recorded_ = {};
   }
-  [[nodiscard]] place last() const { return recorded_.last(); }
+  [[nodiscard]] place last(mpx::on_cuda::launch_size const&) const { return recorded_.last(); }
   bool end(graph& to) {
     open_ = false;
     if (no_graph_can_be_made) return false;

@@ -7,6 +7,7 @@
 
 #include <cuda_runtime_api.h>
 
+#include <mpx/cuda/block.hpp>
 #include <mpx/cuda/check.hpp>
 
 namespace mpx::on_cuda {
@@ -63,8 +64,8 @@ class graph_recorder {
 
   void begin() { check(cudaStreamBeginCapture(queue(), cudaStreamCaptureModeRelaxed), "record its work"); }
 
-  /// Errors  throws mpx::error when the last operation was not one kernel
-  [[nodiscard]] place last() const {
+  /// Errors  throws mpx::error when the last operation was not one kernel of this size
+  [[nodiscard]] place last(launch_size const& size) const {
     cudaStreamCaptureStatus status{};
     cudaGraphNode_t const* nodes = nullptr;
     std::size_t count = 0;
@@ -74,7 +75,11 @@ class graph_recorder {
 #else
     check(cudaStreamGetCaptureInfo_v2(queue(), &status, nullptr, nullptr, &nodes, &count), "say what it has recorded");
 #endif
-    if (status != cudaStreamCaptureStatusActive || count != 1) check(cudaErrorStreamCaptureInvalidated, "record a kernel");
+    cudaKernelNodeParams of{};
+    bool const is_it = status == cudaStreamCaptureStatusActive && count == 1 &&
+                       cudaGraphKernelNodeGetParams(nodes[0], &of) == cudaSuccess && of.gridDim.x == size.blocks &&
+                       of.blockDim.x == size.threads && of.sharedMemBytes == size.shared;
+    if (!is_it) check(cudaErrorStreamCaptureInvalidated, "record a kernel");
     return nodes[0];
   }
 

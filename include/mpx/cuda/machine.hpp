@@ -18,6 +18,7 @@
 #include <mpx/cuda/operations.hpp>
 #include <mpx/cuda/results.hpp>
 #include <mpx/cuda/sort.hpp>
+#include <mpx/cuda/staging.hpp>
 #include <mpx/cuda/sums.hpp>
 #include <mpx/cuda/tape.hpp>
 
@@ -88,7 +89,7 @@ struct product_and_gelu_gradient {
 
 }  // namespace queued
 
-/// Memory of the host that kernels write.
+/// Memory of the host that the GPU reaches.
 struct pinned_floats {
   static float* take(std::size_t n) {
     void* begin = nullptr;
@@ -127,7 +128,8 @@ class gpu {
   /// `from`, the host's, may be used again when it returns.
   void upload(void* to, void const* from, std::size_t bytes) {
     tape_.interrupt();
-    if (bytes != 0) check(cudaMemcpyAsync(to, from, bytes, cudaMemcpyHostToDevice, queue()), "take what the host has");
+    if (bytes == 0) return;
+    check(cudaMemcpyAsync(to, staging_.copied(from, bytes), bytes, cudaMemcpyHostToDevice, queue()), "take what the host has");
   }
   /// `to`, the host's, is written when it returns.
   void download(void* to, void const* from, std::size_t bytes) {
@@ -148,6 +150,7 @@ class gpu {
       check(cudaMemcpyAsync(on_host, on_gpu, n * sizeof(float), cudaMemcpyDeviceToHost, queue()), "give the host its numbers");
     });
     wait_for_queue();
+    staging_.reset();
     results_.hand_out();
   }
 
@@ -181,6 +184,7 @@ class gpu {
  private:
   int ordinal_;
   growing_memory scratch_;
+  staging<pinned_floats> staging_;
   results<pinned_floats> results_;
   memory decision_memory_;
   decision_operands decision_;

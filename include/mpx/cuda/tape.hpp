@@ -31,7 +31,7 @@ concept starts_a_body = requires(Operation const one) {
 ///
 /// An operation is a trivially copyable struct that a call starts. A `Recorder` offers
 ///   begin()            operations that this thread starts from now on are recorded, and not done
-///   last()             the place of the last one in the record
+///   last(launch_size)  the place of the last one in the record, a body of that size
 ///   end(graph&)        the record is a graph; false when it cannot be one
 ///   drop()             there is no record
 /// and its `graph`, which is empty when made so,
@@ -142,7 +142,7 @@ class tape {
     try {
       one();
       if constexpr (starts_a_body<Operation>)
-        if (one.body.size().blocks > 0) where = recorder_.last();
+        if (one.body.size().blocks > 0) where = recorder_.last(one.body.size());
     } catch (error const&) {  // it may be something that cannot be recorded
       interrupt();
       return one();

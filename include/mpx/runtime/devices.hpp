@@ -13,6 +13,7 @@
 #include <mpx/backend/mixed.hpp>
 #include <mpx/core/diagnostic.hpp>
 #include <mpx/plan/plan.hpp>
+#include <mpx/tensor/view.hpp>
 
 namespace mpx {
 
@@ -39,6 +40,8 @@ struct device_at_work {
   using machine = typename backend_on<Backend, Kind>::machine;
 
   device_at_work(device_request const& of) : arena(made<memory>(of.ordinal, of.bytes)), processor(made<machine>(of.ordinal)) {}
+
+  [[nodiscard]] arena_view<Kind> arena_memory() const { return {arena.data()}; }
 
   memory arena;
   machine processor;

@@ -278,7 +278,7 @@ class replica {
     };
     constexpr auto on = [](std::size_t s) { return plan.stages[s].device_index; };
     return stages{stage_t<I>(tables(I), devices_.template at<on(I)>().processor,
-                             devices_.template at<on(I)>().arena.data(), of_device[on(I)])...};
+                             devices_.template at<on(I)>().arena_memory(), of_device[on(I)])...};
   }
 
   void make_reducers(std::array<group*, P> const& data_groups) {

@@ -54,13 +54,17 @@ class stage<Machine, T, stage_layers<Runs...>, Ranks, SplitsBackward> {
   using context = layer_context<Machine, T, Ranks, SplitsBackward>;
   static constexpr bool master_copy = !std::is_same_v<T, accumulate>;
 
-  stage(stage_tables const& tables, Machine& machine, std::byte* arena, Ranks const& ranks = {})
+  /// Errors  compile time: the arena is another kind of device's
+  template <device_kind Where>
+  stage(stage_tables const& tables, Machine& machine, arena_view<Where> arena, Ranks const& ranks = {})
       : tables_(tables),
         machine_(machine),
-        arena_(arena),
+        arena_(arena.begin),
         ranks_(ranks),
-        scratch_(arena + info().scratch.offset, info().scratch.size),
-        collected_(at<accumulate>(info().gradients)) {}
+        scratch_(arena.begin + info().scratch.offset, info().scratch.size),
+        collected_(at<accumulate>(info().gradients)) {
+    require_same_memory<Machine, arena_view<Where>>();
+  }
 
   [[nodiscard]] stage_info const& info() const { return tables_.stages[tables_.number]; }
   [[nodiscard]] std::size_t number() const { return tables_.number; }

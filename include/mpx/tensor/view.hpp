@@ -3,6 +3,7 @@
 #pragma once
 
 #include <concepts>
+#include <cstddef>
 
 #include <mpx/core/device.hpp>
 #include <mpx/core/diagnostic.hpp>
@@ -37,7 +38,15 @@ struct same_memory {
 
 }  // namespace detail
 
-/// May this context's machine work on these tensors? A pointer into another kind of memory does not compile.
+/// One allocation of a device of this kind, before it is divided into tensors.
+template <device_kind Where>
+struct arena_view {
+  static constexpr device_kind where = Where;
+
+  std::byte* begin = nullptr;
+};
+
+/// May this context's machine work on these tensors, or in this arena? A pointer into another kind of memory does not compile.
 /// Errors  compile time: names both kinds of device
 template <class Context, class... Views>
 consteval void require_same_memory() {
