@@ -140,6 +140,15 @@ TEST_CASE("what cannot be recorded is done, and after some tries no longer recor
   CHECK(interrupted == "a!b a!b a!b a!b a!b a!b a!b a!b ");
   CHECK(none == 0);
 
+  auto const [by_another_way, without_calls] = does(8, [](tape& t) {
+    t.call(put{'a'});
+    mpx::on_cuda::open_pass::interrupt();  // as whoever takes the queue does
+    put{'x'}();
+    t.call(put{'b'});
+  });
+  CHECK(by_another_way == "axb axb axb axb axb axb axb axb ");
+  CHECK(without_calls == 0);
+
   test::no_graph_can_be_made = true;
   auto const [without_graphs, nothing] = does(4, [](tape& t) { t.call(put{'a'}); });
   test::no_graph_can_be_made = false;

@@ -7,6 +7,7 @@
 #include <cuda_runtime_api.h>
 
 #include <mpx/core/error.hpp>
+#include <mpx/cuda/open_pass.hpp>
 
 namespace mpx::on_cuda {
 
@@ -33,8 +34,12 @@ inline void use_device(int ordinal) {
   check(cudaSetDevice(ordinal), "choose a GPU");
 }
 
-/// Where this thread's operations stand in line. A device of a plan is one thread, so each has a queue of its own.
-[[nodiscard]] inline cudaStream_t queue() { return cudaStreamPerThread; }
+/// Where this thread's operations stand in line. A device of a plan is one thread, so each has a queue of its own. A pass that
+/// is open is done as far as it has come.
+[[nodiscard]] inline cudaStream_t queue() {
+  open_pass::interrupt();
+  return cudaStreamPerThread;
+}
 
 /// Returns when all that this thread has started is done.
 /// Errors  throws mpx::error when some of it has failed

@@ -14,6 +14,7 @@
 #include <mpx/backend/pass_name.hpp>
 #include <mpx/core/error.hpp>
 #include <mpx/cuda/block.hpp>
+#include <mpx/cuda/open_pass.hpp>
 
 namespace mpx::on_cuda {
 
@@ -28,6 +29,8 @@ concept starts_a_body = requires(Operation const one) {
 /// is compared with the record: nothing is started while it asks for the same, bodies with other operands are changed in the
 /// graph, and at its end one call starts all of it. A pass that asks for something else is done as it asks: what it had in
 /// common with the record so far is started one by one, and so is what follows. So nothing has to be known about a layer.
+///
+/// Who uses the queue by another way ends the open pass so (open_pass.hpp).
 ///
 /// An operation is a trivially copyable struct that a call starts. A `Recorder` offers
 ///   begin()            operations that this thread starts from now on are recorded, and not done
@@ -57,10 +60,12 @@ class tape {
     next_ = 0;
     changed_.clear();
     if (doing_ == doing::recording) recorder_.begin();
+    show();
     try {
       pass();
       close();
     } catch (...) {
+      open_pass::hide();
       if (std::exchange(doing_, doing::plainly) == doing::recording) recorder_.drop();
       forget(of);
       throw;
@@ -81,6 +86,7 @@ class tape {
   /// The pass that is open, if one is, is done one by one: as far as it has come, and what follows.
   void interrupt() {
     if (doing_ == doing::plainly) return;
+    open_pass::hide();
     bool const was_recording = std::exchange(doing_, doing::plainly) == doing::recording;
     if (was_recording) recorder_.drop();
     play(*open_, was_recording ? open_->calls.size() : next_);
@@ -139,6 +145,7 @@ class tape {
   template <class Operation>
   void note(Operation const& one) {
     place where{};
+    open_pass::hide();  // this is how work comes into the queue
     try {
       one();
       if constexpr (starts_a_body<Operation>)
@@ -147,6 +154,7 @@ class tape {
       interrupt();
       return one();
     }
+    show();
     auto& bytes = open_->bytes;
     std::size_t const at = (bytes.size() + alignment - 1) / alignment * alignment;
     bytes.resize(at + sizeof one);
@@ -175,6 +183,7 @@ class tape {
   /// The pass has asked for all that it asks for.
   void close() {
     if (doing_ == doing::plainly) return;
+    open_pass::hide();
     if (doing_ == doing::recording) {
       doing_ = doing::plainly;
       open_->recorded = recorder_.end(open_->all);
@@ -188,6 +197,9 @@ class tape {
     }
     open_->all.start();
     ++starts_;
+  }
+  void show() {
+    open_pass::show(this, [](void* self) { static_cast<tape*>(self)->interrupt(); });
   }
   bool change() {
     return std::all_of(changed_.begin(), changed_.end(), [&](std::size_t i) {
