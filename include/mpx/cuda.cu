@@ -9,6 +9,7 @@
 #include <mpx/cuda/launch.cuh>
 #include <mpx/cuda/matrix_attention.hpp>
 #include <mpx/cuda/reduce.hpp>
+#include <mpx/cuda/row_sums.hpp>
 #include <mpx/cuda/rows.hpp>
 #include <mpx/cuda/sort.cuh>
 #include <mpx/cuda/sums.hpp>

@@ -72,6 +72,16 @@ class emulated_block {
     auto const* const of_warp = given({std::bit_cast<std::uint32_t>(value)});
     return std::bit_cast<float>(of_warp[(thread_ ^ distance) % mpx::on_cuda::warp_width][0]);
   }
+  template <unsigned Bytes>
+  void read(void* to, void const* from) const {
+    if (reinterpret_cast<std::uintptr_t>(from) % Bytes != 0) std::abort();
+    std::memcpy(to, from, Bytes);
+  }
+  template <unsigned Bytes>
+  void write(void* to, void const* from) const {
+    if (reinterpret_cast<std::uintptr_t>(to) % Bytes != 0) std::abort();
+    std::memcpy(to, from, Bytes);
+  }
 
   // --- the matrix units ----------------------------------------------------------------------------------------------
   [[nodiscard]] mpx::on_cuda::fragment rows(std::uint16_t const* at, unsigned stride) const {

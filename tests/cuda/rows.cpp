@@ -1,6 +1,12 @@
 // The bodies of cuda/ under emulated blocks: row lengths around a warp, a block's threads and the bounds between them.
+#include <algorithm>
 #include <array>
+#include <atomic>
 #include <cstddef>
+#include <cstdint>
+#include <vector>
+
+#include <mpx/host/lanes.hpp>
 
 #include "cuda/emulation_backend.hpp"
 #include "laws/machine.hpp"
@@ -50,6 +56,51 @@ TEMPLATE_TEST_CASE("element-wise bodies give what the host gives", "[cuda][eleme
   for (std::size_t const n : {0, 33, 2048, 2049}) laws::elements_agree<emulated_backend, TestType>(n);
 }
 
+TEMPLATE_TEST_CASE("what an element becomes does not depend on where operands lie", "[cuda][elements]", float, mpx::bf16) {
+  // Each operand in turn begins 0, 1 or 4 elements after a multiple of 16 bytes; what lies around the result stays.
+  constexpr std::size_t n = 2048 + 13;
+  std::vector<TestType> x(n + 8), dy(n + 8), wanted(n + 8), dx(n + 8);
+  for (std::size_t i = 0; i < n + 8; ++i) {
+    x[i] = TestType(static_cast<float>(i % 37) - 18.0f);
+    dy[i] = TestType(static_cast<float>(i % 11) * 0.25f);
+  }
+  for (std::size_t const at_dx : {0, 1, 4})
+    for (std::size_t const at_dy : {0, 1, 4})
+      for (std::size_t const at_x : {0, 1, 4}) {
+        std::fill(dx.begin(), dx.end(), TestType(7.0f));
+        std::copy_n(dx.begin(), n + 8, wanted.begin());
+        mpx::on_host::lanes const host;
+        mpx::kernels::activation_gradient<mpx::relu>(host, wanted.data() + at_dx, dy.data() + at_dy, x.data() + at_x, n);
+        test::emulate(mpx::on_cuda::activation_backward<mpx::relu, TestType>{dx.data() + at_dx, dy.data() + at_dy,
+                                                                           x.data() + at_x, n});
+        for (std::size_t i = 0; i < n + 8; ++i) REQUIRE(static_cast<float>(dx[i]) == static_cast<float>(wanted[i]));
+      }
+}
+
+TEST_CASE("loads and stores of adjacent elements are as wide as operands' places allow", "[cuda][elements]") {
+  struct body {
+    std::size_t n;
+    bool aligned;
+    std::atomic<int>* visits;  // of each element; then how many came together
+    [[nodiscard]] mpx::on_cuda::launch_size size() const { return {1, 64, 0}; }
+    void operator()(test::emulated_block const& block) const {
+      mpx::on_cuda::each_adjacent<4>(block, n, aligned, [&](auto number, std::size_t first) {
+        for (std::size_t i = 0; i < number(); ++i) ++visits[first + i];
+        if (number() == 4) visits[n] += 4;
+      });
+    }
+  };
+  for (std::size_t const n : {0, 3, 4, 7, 255, 256, 257, 600})
+    for (bool const aligned : {true, false}) {
+      std::vector<std::atomic<int>> visits(n + 1);
+      test::emulate(body{n, aligned, visits.data()});
+      for (std::size_t i = 0; i < n; ++i) REQUIRE(visits[i] == 1);
+      REQUIRE(visits[n] == static_cast<int>(aligned ? n / 4 * 4 : 0));
+    }
+  CHECK(mpx::on_cuda::is_aligned<4>(reinterpret_cast<mpx::bf16 const*>(8)));
+  CHECK_FALSE(mpx::on_cuda::is_aligned<8>(reinterpret_cast<mpx::bf16 const*>(8)));
+}
+
 TEMPLATE_TEST_CASE("the optimizers' bodies give what the host gives", "[cuda][elements]", float, mpx::bf16) {
   for (std::size_t const n : {1, 2049}) laws::updates_agree<emulated_backend, TestType>(n);
 }
@@ -76,6 +127,24 @@ TEST_CASE("sums over rows do not lose a chunk", "[cuda][rows]") {
 
 TEMPLATE_TEST_CASE("bodies over tables and positions give what the host gives", "[cuda][rows]", float, mpx::bf16) {
   for (std::size_t const width : {1, 6, 64, 66}) laws::tables_agree<emulated_backend, TestType>(2, 5, width);
+}
+
+TEST_CASE("a row of a table adds all of its tokens in their order", "[cuda][rows]") {
+  // Runs of ids as long as steps of the search for their end, and around them. Big and small summands: order shows.
+  constexpr std::size_t width = 6;
+  std::vector<std::int32_t> ids, rows;
+  for (int id = 0; id < 20; ++id)
+    for (int i = 0; i <= id * (id % 3 + 1); ++i) ids.push_back(id);
+  for (std::size_t i = 0; i < ids.size(); ++i) rows.push_back(static_cast<std::int32_t>((7 * i) % ids.size()));
+  REQUIRE(ids.size() % 7 != 0);
+  std::vector<float> dy(ids.size() * width), table(20 * width, 0.5f), wanted = table;
+  for (std::size_t i = 0; i < dy.size(); ++i) dy[i] = i % 5 == 0 ? 1e7f : 0.3f * static_cast<float>(i % 13);
+  for (std::size_t i = 0; i < ids.size(); ++i)
+    for (std::size_t c = 0; c < width; ++c)
+      wanted[static_cast<std::size_t>(ids[i]) * width + c] += dy[static_cast<std::size_t>(rows[i]) * width + c] * 0.25f;
+  test::emulate(mpx::on_cuda::embedding_backward<float>{table.data(), dy.data(), {ids.data(), rows.data()}, ids.size(), width,
+                                                       0.25f, {0, 20}});
+  for (std::size_t i = 0; i < wanted.size(); ++i) REQUIRE(table[i] == wanted[i]);
 }
 
 TEMPLATE_TEST_CASE("the loss's bodies give what the host gives", "[cuda][rows]", float, mpx::bf16, mpx::f16) {

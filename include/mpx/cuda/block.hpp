@@ -9,6 +9,8 @@
 ///   shared()             the block's memory, as large as size() asks for, aligned to 16 bytes
 ///   wait()               returns when every thread of the block has called it; what they wrote before is then seen
 ///   exchange(v, d)       the v of the thread of the same warp whose number differs by the bit d; all its threads call it
+///   read<n>(to, from)    n of 2, 4, 8 or 16 bytes of the GPU's memory, aligned to n, to registers in one access
+///   write<n>(to, from)   the same from registers to the GPU's memory
 /// Those that use the matrix units (fragment.hpp) call, with all threads of a warp and the same arguments but the fragments,
 ///   rows(at, stride)     the 16 x 16 matrix of 16-bit numbers at `at` in shared memory, as a fragment
 ///   columns(at, stride)  its transpose's 8 x 8 matrices, in the places of the matrix's own

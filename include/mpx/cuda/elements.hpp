@@ -1,15 +1,17 @@
 /// @file
-/// Bodies of element-wise operations: each block leaves a run of elements to kernels/.
+/// Bodies of element-wise operations: each block leaves a run of elements to kernels/, each thread what it loads at once.
 #pragma once
 
 #include <array>
 #include <cstddef>
 #include <cstdint>
+#include <utility>
 
 #include <mpx/backend/operations.hpp>
 #include <mpx/config/config.hpp>
 #include <mpx/core/dtype.hpp>
 #include <mpx/cuda/block.hpp>
+#include <mpx/cuda/vector_access.hpp>
 #include <mpx/kernels/activation.hpp>
 #include <mpx/kernels/dropout.hpp>
 #include <mpx/kernels/elementwise.hpp>
@@ -30,7 +32,8 @@ struct cast {
   [[nodiscard]] launch_size size() const { return per_run(n); }
   template <class Block> MPX_HOST_DEVICE void operator()(Block const& block) const {
     auto const run = run_of(block.index(), n);
-    kernels::cast(block_lanes(block), to + run.begin, from + run.begin, run.count);
+    element_wise(block, run.count, [](auto const& along, std::size_t count, auto... at) { kernels::cast(along, at..., count); },
+                 only_written{to + run.begin}, from + run.begin);
   }
 };
 
@@ -52,6 +55,17 @@ struct swap_axes {
   }
 };
 
+namespace detail {
+
+struct to_float {
+  template <class T>
+  MPX_HOST_DEVICE MPX_INLINE void operator()(auto const& along, std::size_t n, float* to, T const* from) const {
+    along.each(n, [=](std::size_t i) { to[i] = static_cast<float>(from[i]); });
+  }
+};
+
+}  // namespace detail
+
 /// to[i] = float(from[i])
 /// Shapes, Launch  as cast
 template <class T>
@@ -63,9 +77,7 @@ struct widen {
   [[nodiscard]] launch_size size() const { return per_run(n); }
   template <class Block> MPX_HOST_DEVICE void operator()(Block const& block) const {
     auto const run = run_of(block.index(), n);
-    block_lanes(block).each(run.count, [to = to + run.begin, from = from + run.begin](std::size_t i) {
-      to[i] = static_cast<float>(from[i]);
-    });
+    element_wise(block, run.count, detail::to_float{}, only_written{to + run.begin}, from + run.begin);
   }
 };
 
@@ -110,7 +122,8 @@ struct add {
   [[nodiscard]] launch_size size() const { return per_run(n); }
   template <class Block> MPX_HOST_DEVICE void operator()(Block const& block) const {
     auto const run = run_of(block.index(), n);
-    kernels::add(block_lanes(block), y + run.begin, x + run.begin, run.count);
+    element_wise(block, run.count, [](auto const& along, std::size_t count, auto... at) { kernels::add(along, at..., count); },
+                 y + run.begin, x + run.begin);
   }
 };
 
@@ -127,7 +140,9 @@ struct scale {
   [[nodiscard]] launch_size size() const { return per_run(n); }
   template <class Block> MPX_HOST_DEVICE void operator()(Block const& block) const {
     auto const run = run_of(block.index(), n);
-    kernels::scale(block_lanes(block), y + run.begin, x + run.begin, factor, run.count);
+    element_wise(block, run.count,
+                 [this](auto const& along, std::size_t count, auto... at) { kernels::scale(along, at..., factor, count); },
+                 only_written{y + run.begin}, x + run.begin);
   }
 };
 
@@ -143,7 +158,9 @@ struct activation_forward {
   [[nodiscard]] launch_size size() const { return per_run(n); }
   template <class Block> MPX_HOST_DEVICE void operator()(Block const& block) const {
     auto const run = run_of(block.index(), n);
-    kernels::activate<Function>(block_lanes(block), y + run.begin, x + run.begin, run.count);
+    element_wise(block, run.count,
+                 [](auto const& along, std::size_t count, auto... at) { kernels::activate<Function>(along, at..., count); },
+                 only_written{y + run.begin}, x + run.begin);
   }
 };
 
@@ -160,7 +177,11 @@ struct activation_backward {
   [[nodiscard]] launch_size size() const { return per_run(n); }
   template <class Block> MPX_HOST_DEVICE void operator()(Block const& block) const {
     auto const run = run_of(block.index(), n);
-    kernels::activation_gradient<Function>(block_lanes(block), dx + run.begin, dy + run.begin, x + run.begin, run.count);
+    element_wise(block, run.count,
+                 [](auto const& along, std::size_t count, auto... at) {
+                   kernels::activation_gradient<Function>(along, at..., count);
+                 },
+                 only_written{dx + run.begin}, dy + run.begin, x + run.begin);
   }
 };
 
@@ -178,7 +199,11 @@ struct relu_dropout_backward {
   [[nodiscard]] launch_size size() const { return per_run(n); }
   template <class Block> MPX_HOST_DEVICE void operator()(Block const& block) const {
     auto const run = run_of(block.index(), n);
-    kernels::relu_dropout_gradient(block_lanes(block), dx + run.begin, dy + run.begin, y + run.begin, factor, run.count);
+    element_wise(block, run.count,
+                 [this](auto const& along, std::size_t count, auto... at) {
+                   kernels::relu_dropout_gradient(along, at..., factor, count);
+                 },
+                 only_written{dx + run.begin}, dy + run.begin, y + run.begin);
   }
 };
 
@@ -199,28 +224,10 @@ struct positions_forward {
   }
   template <class Block> MPX_HOST_DEVICE void operator()(Block const& block) const {
     auto const run = run_of(block.index() % runs_of(n), n);
-    std::size_t const at = block.index() / runs_of(n) * n + run.begin;
-    kernels::position_row(block_lanes(block), y + at, x + at, table + run.begin, run.count);
-  }
-};
-
-/// sum[i] += x[0,i] + x[1,i] + ...: one summand after the other
-/// Shapes  sum: [n], x: [rows, n]
-/// Types   sum: accumulator_t<T>
-/// Launch  one block for each 256 elements, whose threads wait for memory row by row: there had better be many
-template <class T>
-struct add_rows {
-  accumulator_t<T>* sum;
-  T const* x;
-  std::size_t rows;
-  std::size_t n;
-
-  static constexpr unsigned columns = 256;
-  [[nodiscard]] launch_size size() const { return {runs_of(n, columns), columns, lane_bytes}; }
-  template <class Block> MPX_HOST_DEVICE void operator()(Block const& block) const {
-    auto const run = run_of(block.index(), n, columns);
-    for (std::size_t r = 0; r < rows; ++r)
-      kernels::add_to_sum(block_lanes(block), sum + run.begin, x + r * n + run.begin, run.count);
+    std::size_t const begin = block.index() / runs_of(n) * n + run.begin;
+    element_wise(block, run.count,
+                 [](auto const& along, std::size_t count, auto... at) { kernels::position_row(along, at..., count); },
+                 only_written{y + begin}, x + begin, table + run.begin);
   }
 };
 
@@ -237,9 +244,7 @@ struct repeat_row {
 
   [[nodiscard]] launch_size size() const { return per_row(rows, width); }
   template <class Block> MPX_HOST_DEVICE void operator()(Block const& block) const {
-    block_lanes(block).each(width, [y = y + block.index() * width, row = row](std::size_t c) {
-      y[c] = accumulator_t<T>(row[c]);
-    });
+    element_wise(block, width, detail::to_float{}, only_written{y + block.index() * width}, row);
   }
 };
 
@@ -267,11 +272,22 @@ struct update {
   template <class Block> MPX_HOST_DEVICE void operator()(Block const& block) const {
     if (decision != nullptr && !decision->finite) return;
     auto const run = run_of(block.index(), n);
-    auto at = state;
-    for (auto& one : at) one += run.begin;
-    kernels::update<Optimizer>(block_lanes(block), constants, master + run.begin,
-                               weights == nullptr ? nullptr : weights + run.begin, gradient + run.begin, at, run.count,
-                               decision == nullptr ? factor : A(decision->factor), bound);
+    step(block, run, std::make_index_sequence<states>{});
+  }
+
+ private:
+  template <class Block, std::size_t... S>
+  MPX_HOST_DEVICE MPX_INLINE void step(Block const& block, element_run const& run, std::index_sequence<S...>) const {
+    auto const one = [this, by = decision == nullptr ? factor : A(decision->factor)](auto const& along, std::size_t count, T* to, A const* slope, A* from, auto... kept) {
+      kernels::update<Optimizer>(along, constants, from, to, slope, std::array<A*, states>{kept...}, count, by, bound);
+    };
+    auto const master_alone = [&](auto const& along, std::size_t count, auto... rest) {
+      one(along, count, static_cast<T*>(nullptr), rest...);
+    };
+    bool const alone = weights == nullptr || static_cast<void const*>(weights) == static_cast<void const*>(master);
+    if (alone) element_wise(block, run.count, master_alone, gradient + run.begin, master + run.begin, state[S] + run.begin...);
+    else element_wise(block, run.count, one, only_written{weights + run.begin}, gradient + run.begin, master + run.begin,
+                      state[S] + run.begin...);
   }
 };
 

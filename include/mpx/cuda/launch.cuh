@@ -33,6 +33,24 @@ struct gpu_block {
   [[nodiscard]] __device__ __forceinline__ float exchange(float value, unsigned distance) const {
     return __shfl_xor_sync(0xffffffffu, value, distance);
   }
+  template <unsigned Bytes>
+  __device__ __forceinline__ void read(void* to, void const* from) const {
+    if constexpr (Bytes == 16) *static_cast<uint4*>(to) = *static_cast<uint4 const*>(from);
+    else if constexpr (Bytes == 8) *static_cast<uint2*>(to) = *static_cast<uint2 const*>(from);
+    else one_word<Bytes>(to, from);
+  }
+  /// In words of PTX: the compiler may take a store of 16 bytes apart.
+  template <unsigned Bytes>
+  __device__ __forceinline__ void write(void* to, void const* from) const {
+    if constexpr (Bytes == 16) {
+      uint4 const all = *static_cast<uint4 const*>(from);
+      asm volatile("st.global.v4.b32 [%0], {%1, %2, %3, %4};" ::"l"(__cvta_generic_to_global(to)), "r"(all.x), "r"(all.y),
+                   "r"(all.z), "r"(all.w) : "memory");
+    } else if constexpr (Bytes == 8) {
+      uint2 const all = *static_cast<uint2 const*>(from);
+      asm volatile("st.global.v2.b32 [%0], {%1, %2};" ::"l"(__cvta_generic_to_global(to)), "r"(all.x), "r"(all.y) : "memory");
+    } else one_word<Bytes>(to, from);
+  }
 
   // --- the matrix units ----------------------------------------------------------------------------------------------
   [[nodiscard]] __device__ __forceinline__ fragment rows(std::uint16_t const* at, unsigned stride) const {
@@ -79,6 +97,12 @@ struct gpu_block {
   }
 
  private:
+  template <unsigned Bytes>
+  static __device__ __forceinline__ void one_word(void* to, void const* from) {
+    static_assert(Bytes == 2 || Bytes == 4);
+    using word = std::conditional_t<Bytes == 2, std::uint16_t, std::uint32_t>;
+    *static_cast<word*>(to) = *static_cast<word const*>(from);
+  }
   [[nodiscard]] static __device__ __forceinline__ unsigned shared_address(void const* at) {
     return static_cast<unsigned>(__cvta_generic_to_shared(at));
   }

@@ -17,6 +17,7 @@
 #include <mpx/cuda/block.hpp>
 #include <mpx/cuda/elements.hpp>
 #include <mpx/cuda/matrix_attention.hpp>
+#include <mpx/cuda/row_sums.hpp>
 #include <mpx/cuda/rows.hpp>
 #include <mpx/cuda/sums.hpp>
 

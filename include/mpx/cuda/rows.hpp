@@ -1,8 +1,5 @@
 /// @file
 /// Bodies of row-wise operations: each block leaves a row to kernels/.
-///
-/// Sums over rows are taken in two bodies: blocks add chunks of rows, then chunks are added in their order. How rows are
-/// divided into chunks depends on their number alone, so that results repeat on every GPU.
 /// Types   T in {float, bf16, f16}; A = accumulator_t<T>
 #pragma once
 
@@ -14,7 +11,8 @@
 #include <mpx/config/config.hpp>
 #include <mpx/core/dtype.hpp>
 #include <mpx/cuda/block.hpp>
-#include <mpx/cuda/sort.hpp>
+#include <mpx/cuda/elements.hpp>
+#include <mpx/cuda/vector_access.hpp>
 #include <mpx/kernels/activation.hpp>
 #include <mpx/kernels/cross_entropy.hpp>
 #include <mpx/kernels/dropout.hpp>
@@ -24,59 +22,6 @@
 #include <mpx/kernels/rotary.hpp>
 
 namespace mpx::on_cuda {
-
-/// Rows in chunks that blocks add up side by side, and columns in runs of 256.
-struct row_chunks {
-  std::size_t rows = 0, width = 0;
-
-  static constexpr std::size_t columns = 256;
-  [[nodiscard]] MPX_HOST_DEVICE constexpr std::size_t length() const {
-    std::size_t const even = (rows + 127) / 128;
-    return even < 32 ? 32 : even;
-  }
-  [[nodiscard]] MPX_HOST_DEVICE constexpr std::size_t count() const { return runs_of(rows, length()); }
-  /// Elements of the chunks' sums.
-  [[nodiscard]] constexpr std::size_t elements() const { return count() * width; }
-  [[nodiscard]] launch_size size() const { return {count() * runs_of(width, columns), columns, lane_bytes}; }
-};
-
-namespace detail {
-
-/// Calls add(row, first column, columns, where in the sums) for each row of this block's chunk, its sums being zeroed.
-template <class Block, class A, class Add>
-MPX_HOST_DEVICE MPX_INLINE void add_chunk(Block const& block, row_chunks const& of, A* sums, A* more_sums, Add add) {
-  std::size_t const column_runs = runs_of(of.width, row_chunks::columns);
-  auto const column = run_of(block.index() % column_runs, of.width, row_chunks::columns);
-  std::size_t const chunk = block.index() / column_runs;
-  auto const rows = run_of(chunk, of.rows, of.length());
-  std::size_t const at = chunk * of.width + column.begin;
-  block_lanes(block).each(column.count, [=](std::size_t c) {
-    sums[at + c] = A(0);
-    if (more_sums != nullptr) more_sums[at + c] = A(0);
-  });
-  for (std::size_t r = rows.begin; r < rows.begin + rows.count; ++r) add(r, column.begin, column.count, at);
-}
-
-}  // namespace detail
-
-/// sums[chunk] = the sum of x[r] over the chunk's rows
-/// Shapes  sums: [chunks, width], x: [rows, width]
-/// Launch  one block for each chunk of rows and 256 columns
-template <class T>
-struct chunk_column_sums {
-  accumulator_t<T>* sums;
-  T const* x;
-  row_chunks of;
-
-  [[nodiscard]] launch_size size() const { return of.size(); }
-  template <class Block> MPX_HOST_DEVICE void operator()(Block const& block) const {
-    using A = accumulator_t<T>;
-    detail::add_chunk(block, of, sums, static_cast<A*>(nullptr),
-                      [&](std::size_t r, std::size_t c, std::size_t n, std::size_t at) {
-                        kernels::add_to_sum(block_lanes(block), sums + at, x + r * of.width + c, n);
-                      });
-  }
-};
 
 /// y[r] = layer_norm(x[r])
 /// Shapes  y, x: [rows, width]; mean, rstd: [rows]; weight, bias: [width]
@@ -119,27 +64,6 @@ struct layer_norm_input_gradient {
   }
 };
 
-/// Each chunk's share of the parameters' gradients.
-/// Shapes  dweight, dbias: [chunks, width]
-/// Launch  as chunk_column_sums
-template <class T>
-struct layer_norm_parameter_gradients {
-  using A = accumulator_t<T>;
-  A *dweight, *dbias;
-  T const *dy, *x;
-  A const *mean, *rstd;
-  row_chunks of;
-
-  [[nodiscard]] launch_size size() const { return of.size(); }
-  template <class Block> MPX_HOST_DEVICE void operator()(Block const& block) const {
-    detail::add_chunk(block, of, dweight, dbias, [&](std::size_t r, std::size_t c, std::size_t n, std::size_t at) {
-      std::size_t const from = r * of.width + c;
-      kernels::layer_norm_parameter_gradient_row(block_lanes(block), dweight + at, dbias + at, dy + from, x + from,
-                                                 mean[r], rstd[r], n);
-    });
-  }
-};
-
 /// y[r] = rms_norm(x[r])
 /// Shapes  y, x: [rows, width]; rstd: [rows]; weight: [width]
 /// Launch  one block for each row
@@ -177,27 +101,6 @@ struct rms_norm_input_gradient {
   }
 };
 
-/// Shapes  dweight: [chunks, width]
-/// Launch  as chunk_column_sums
-template <class T>
-struct rms_norm_parameter_gradients {
-  using A = accumulator_t<T>;
-  A* dweight;
-  T const *dy, *x;
-  A const* rstd;
-  row_chunks of;
-
-  [[nodiscard]] launch_size size() const { return of.size(); }
-  template <class Block> MPX_HOST_DEVICE void operator()(Block const& block) const {
-    detail::add_chunk(block, of, dweight, static_cast<A*>(nullptr),
-                      [&](std::size_t r, std::size_t c, std::size_t n, std::size_t at) {
-                        std::size_t const from = r * of.width + c;
-                        kernels::rms_norm_parameter_gradient_row(block_lanes(block), dweight + at, dy + from, x + from,
-                                                                 rstd[r], n);
-                      });
-  }
-};
-
 /// y[r,i] = f(x[r,i]) x[r,width+i]
 /// Shapes  y: [rows, width], x: [rows, 2 width]
 /// Launch  one block for each row
@@ -210,7 +113,9 @@ struct gated_forward {
   [[nodiscard]] launch_size size() const { return per_row(rows, width); }
   template <class Block> MPX_HOST_DEVICE void operator()(Block const& block) const {
     std::size_t const r = block.index();
-    kernels::gated_row<Function>(block_lanes(block), y + r * width, x + 2 * r * width, x + (2 * r + 1) * width, width);
+    element_wise(block, width,
+                 [](auto const& along, std::size_t count, auto... at) { kernels::gated_row<Function>(along, at..., count); },
+                 only_written{y + r * width}, x + 2 * r * width, x + (2 * r + 1) * width);
   }
 };
 
@@ -225,8 +130,11 @@ struct gated_backward {
   [[nodiscard]] launch_size size() const { return per_row(rows, width); }
   template <class Block> MPX_HOST_DEVICE void operator()(Block const& block) const {
     std::size_t const r = block.index(), gate = 2 * r * width, value = gate + width;
-    kernels::gated_gradient_row<Function>(block_lanes(block), dx + gate, dx + value, dy + r * width, x + gate, x + value,
-                                          width);
+    element_wise(block, width,
+                 [](auto const& along, std::size_t count, auto... at) {
+                   kernels::gated_gradient_row<Function>(along, at..., count);
+                 },
+                 only_written{dx + gate}, only_written{dx + value}, dy + r * width, x + gate, x + value);
   }
 };
 
@@ -270,8 +178,20 @@ struct dropout {
   [[nodiscard]] launch_size size() const { return per_row(sequences * tokens, width); }
   template <class Block> MPX_HOST_DEVICE void operator()(Block const& block) const {
     std::size_t const r = block.index();
-    kernels::dropout_row<Formula>(block_lanes(block), y + r * width, x + r * width, draw,
-                                  static_cast<std::uint32_t>(r / tokens), static_cast<std::uint32_t>(r % tokens), width);
+    auto const sequence = static_cast<std::uint32_t>(r / tokens), token = static_cast<std::uint32_t>(r % tokens);
+    T* const to = y + r * width;
+    T const* const from = x + r * width;
+    // One draw serves eight channels: of a thread's own eight, where rows and draws begin together.
+    if (width % 8 != 0 || draw.first_channel % 8 != 0 || !is_aligned<8>(to) || !is_aligned<8>(from))
+      return kernels::dropout_row<Formula>(block_lanes(block), to, from, draw, sequence, token, width);
+    for (std::size_t c = 8 * block.thread(); c < width; c += 8 * block.threads()) {
+      dropout_draw own = draw;
+      own.first_channel = (draw.first_channel / 8 + static_cast<std::uint32_t>(c / 8)) * 8;
+      auto const in = load<8>(block, from + c);
+      adjacent<T, 8> out;
+      kernels::dropout_row<Formula>(thread_lanes{}, out.at, in.at, own, sequence, token, 8);
+      store(block, to + c, out);
+    }
   }
 };
 
@@ -293,32 +213,19 @@ struct embedding_forward {
   [[nodiscard]] launch_size size() const { return per_row(rows, width); }
   template <class Block> MPX_HOST_DEVICE void operator()(Block const& block) const {
     std::size_t const r = block.index(), id = static_cast<std::size_t>(ids[r]) - mine.first;
-    if (id < mine.count) kernels::embedding_row(block_lanes(block), y + r * width, table + id * width, factor, width);
-    else block_lanes(block).each(width, [y = y + r * width](std::size_t c) { y[c] = T(0.0f); });
-  }
-};
-
-/// dtable[ids[r] - mine.first] += dy[r] * factor, for ids of this slice: each row of the table adds its tokens in order
-/// Shapes  dtable: [mine.count, width], dy: [rows, width], by_id: [rows]
-/// Launch  one block for each token, of which the first with an id works for all that have it
-template <class T>
-struct embedding_backward {
-  accumulator_t<T>* dtable;
-  T const* dy;
-  rows_by_id by_id;
-  std::size_t rows, width;
-  accumulator_t<T> factor;
-  id_slice mine;
-
-  [[nodiscard]] launch_size size() const { return per_row(rows, width); }
-  template <class Block> MPX_HOST_DEVICE void operator()(Block const& block) const {
-    std::size_t const first = block.index();
-    std::int32_t const whose = by_id.ids[first];
-    std::size_t const id = static_cast<std::size_t>(whose) - mine.first;
-    if (id >= mine.count || (first > 0 && by_id.ids[first - 1] == whose)) return;
-    for (std::size_t i = first; i < rows && by_id.ids[i] == whose; ++i)
-      kernels::embedding_gradient_row(block_lanes(block), dtable + id * width,
-                                      dy + static_cast<std::size_t>(by_id.rows[i]) * width, factor, width);
+    only_written const to{y + r * width};
+    if (id < mine.count)
+      element_wise(block, width,
+                   [this](auto const& along, std::size_t count, auto... at) {
+                     kernels::embedding_row(along, at..., factor, count);
+                   },
+                   to, table + id * width);
+    else
+      element_wise(block, width,
+                   [](auto const& along, std::size_t count, T* zeros) {
+                     along.each(count, [=](std::size_t c) { zeros[c] = T(0.0f); });
+                   },
+                   to);
   }
 };
 
@@ -443,7 +350,7 @@ struct last_rows {
   template <class Block> MPX_HOST_DEVICE void operator()(Block const& block) const {
     std::size_t const s = block.index();
     T const* const from = x + (s * tokens + static_cast<std::size_t>(lengths[s]) - 1) * width;
-    block_lanes(block).each(width, [=, to = to + s * width](std::size_t c) { to[c] = static_cast<float>(from[c]); });
+    element_wise(block, width, detail::to_float{}, only_written{to + s * width}, from);
   }
 };
 
