@@ -5,12 +5,14 @@
 #include <array>
 #include <atomic>
 #include <bit>
+#include <cmath>
 #include <cstddef>
 #include <cstdint>
 #include <cstdlib>
 #include <cstring>
 #include <deque>
 #include <functional>
+#include <limits>
 #include <memory>
 #include <thread>
 #include <utility>
@@ -103,20 +105,26 @@ class emulated_block {
       }
     }
   }
+  [[nodiscard]] float exp2(float x) const {
+    float const power = std::exp2(x);
+    return power < std::numeric_limits<float>::min() ? 0.0f : power;
+  }
   template <class T>
   [[nodiscard]] std::uint32_t pack(float low, float high) const {
     return T(low).bits | static_cast<std::uint32_t>(T(high).bits) << 16;
   }
-  void copy_ahead(void* to, void const* from) const {
-    if (reinterpret_cast<std::uintptr_t>(to) % 16 != 0 || reinterpret_cast<std::uintptr_t>(from) % 16 != 0) std::abort();
-    if (copies_at_once) std::memcpy(to, from, 16);
-    else copies_.back().push_back({to, from});
+  template <unsigned Bytes>
+  void copy_ahead(void* to, void const* from, bool there) const {
+    if (reinterpret_cast<std::uintptr_t>(to) % Bytes != 0 || reinterpret_cast<std::uintptr_t>(from) % Bytes != 0) std::abort();
+    copy const one{to, there ? from : nullptr, Bytes};
+    if (copies_at_once) one.arrive();
+    else copies_.back().push_back(one);
   }
   void end_copies() const { copies_.emplace_back(); }
   template <int N>
   void wait_for_copies() const {
     while (copies_.size() > N + 1) {
-      for (auto const& [to, from] : copies_.front()) std::memcpy(to, from, 16);
+      for (auto const& one : copies_.front()) one.arrive();
       copies_.pop_front();
     }
   }
@@ -152,7 +160,16 @@ class emulated_block {
 
   block_state& state_;
   mutable unsigned exchanges_ = 0;
-  using copies = std::vector<std::pair<void*, void const*>>;
+  struct copy {
+    void* to;
+    void const* from;  ///< null for zeros
+    std::size_t bytes;
+    void arrive() const {
+      if (from != nullptr) std::memcpy(to, from, bytes);
+      else std::memset(to, 0, bytes);
+    }
+  };
+  using copies = std::vector<copy>;
   mutable std::deque<copies> copies_ = std::deque<copies>(1);  ///< sets of them, the last one still open
   std::size_t index_, count_;
   unsigned thread_, threads_;

@@ -45,8 +45,10 @@ struct tile {
 template <class Block, class Give>
 MPX_HOST_DEVICE MPX_INLINE void multiply_tiles(Block const& block, tile const& a, tile const& b, std::size_t rows,
                                                std::size_t columns, std::size_t depth, Give give) {
-  for (std::size_t item = block.thread(); item < rows / 4 * columns; item += block.threads()) {
-    std::size_t const c = item % columns, r = item / columns * 4;
+  // Numbers of 32 bits: a GPU divides them several times as fast as those of 64.
+  auto const wide = static_cast<unsigned>(columns), items = static_cast<unsigned>(rows / 4 * columns);
+  for (unsigned item = block.thread(); item < items; item += block.threads()) {
+    unsigned const c = item % wide, r = item / wide * 4;
     float s0 = 0, s1 = 0, s2 = 0, s3 = 0;
     for (std::size_t k = 0; k < depth; ++k) {
       float const of_b = b(k, c);
@@ -67,8 +69,9 @@ MPX_HOST_DEVICE MPX_INLINE void multiply_tiles(Block const& block, tile const& a
 template <class Block, class T>
 MPX_HOST_DEVICE MPX_INLINE void load_tile(Block const& block, tile const& to, T const* from, std::size_t stride,
                                           std::size_t rows, std::size_t tokens, std::size_t width, float factor) {
-  for (std::size_t i = block.thread(); i < tokens * width; i += block.threads()) {
-    std::size_t const r = i / width, d = i % width;
+  auto const wide = static_cast<unsigned>(width), elements = static_cast<unsigned>(tokens * width);
+  for (unsigned i = block.thread(); i < elements; i += block.threads()) {
+    unsigned const r = i / wide, d = i % wide;
     to(r, d) = r < rows ? factor * static_cast<float>(from[r * stride + d]) : 0.0f;
   }
 }
@@ -82,8 +85,9 @@ MPX_HOST_DEVICE MPX_INLINE void clear(Block const& block, float* at, std::size_t
 template <class Block, class T, class Factor>
 MPX_HOST_DEVICE MPX_INLINE void store_tile(Block const& block, T* to, std::size_t stride, tile const& from,
                                            std::size_t rows, std::size_t width, Factor factor) {
-  for (std::size_t i = block.thread(); i < rows * width; i += block.threads()) {
-    std::size_t const r = i / width, d = i % width;
+  auto const wide = static_cast<unsigned>(width), elements = static_cast<unsigned>(rows * width);
+  for (unsigned i = block.thread(); i < elements; i += block.threads()) {
+    unsigned const r = i / wide, d = i % wide;
     to[r * stride + d] = T(factor(r) * from(r, d));
   }
 }
@@ -97,12 +101,13 @@ struct attention_place {
   MPX_HOST_DEVICE attention_place(attention_shape const& s, std::int32_t const* lengths, std::size_t block,
                                   std::size_t all, std::size_t tokens_of_tile, bool of_keys = false)
       : tokens(tokens_of_tile), width(s.head_width) {
-    std::size_t const tiles = runs_of(all, tokens);
-    std::size_t const heads = of_keys ? s.heads / s.group() : s.heads;
-    sequence = block / tiles / heads;
-    head = block / tiles % heads * (of_keys ? s.group() : 1);
-    key_head = head / s.group();
-    first = block % tiles * tokens;
+    auto const group = static_cast<unsigned>(s.group()), all_heads = static_cast<unsigned>(s.heads);
+    unsigned const heads = of_keys ? all_heads / group : all_heads, of_each = of_keys ? group : 1;
+    auto const tiles = static_cast<unsigned>(runs_of(all, tokens)), place = static_cast<unsigned>(block);
+    sequence = place / tiles / heads;
+    key_head = of_keys ? place / tiles % heads : place / tiles % heads / group;
+    head = place / tiles % heads * of_each;
+    first = place % tiles * tokens;
     rows = all - first < tokens ? all - first : tokens;
     allowed = s.key_tokens;
     if (lengths != nullptr) {
@@ -163,21 +168,27 @@ MPX_HOST_DEVICE MPX_INLINE void load_bias(Block const& block, float* near, float
 }
 
 /// share[u] += the sum of ds over distances of bucket u, distances in ascending order. What ds holds is seen by all threads.
+/// A bucket's distances lie side by side: the thread of the first one adds them up.
 /// Shapes  share: [buckets], by_distance, bucket: [queries + keys - 1], ds: [queries, keys]
 template <class Block>
 MPX_HOST_DEVICE MPX_INLINE void add_by_bucket(Block const& block, float* share, float* by_distance, float const* bucket,
-                                              tile const& ds, std::size_t queries, std::size_t keys, std::size_t buckets) {
+                                              tile const& ds, std::size_t queries, std::size_t keys) {
   std::size_t const distances = queries + keys - 1;
   for (std::size_t i = block.thread(); i < distances; i += block.threads()) {
     float sum = 0.0f;  // of ds(r, r + i - (queries - 1))
+    MPX_UNROLL_BY(8)
     for (std::size_t r = i < queries ? queries - 1 - i : 0; r < queries && r + i < distances; ++r)
       sum += ds(r, r + i - (queries - 1));
     by_distance[i] = sum;
   }
   block.wait();
-  for (std::size_t u = block.thread(); u < buckets; u += block.threads())
-    for (std::size_t i = 0; i < distances; ++i)
-      if (bucket[i] == static_cast<float>(u)) share[u] += by_distance[i];
+  for (std::size_t i = block.thread(); i < distances; i += block.threads()) {
+    if (i > 0 && bucket[i - 1] == bucket[i]) continue;
+    float& all = share[static_cast<unsigned>(bucket[i])];
+    float sum = all;
+    for (std::size_t same = i; same < distances && bucket[same] == bucket[i]; ++same) sum += by_distance[same];
+    all = sum;
+  }
 }
 
 }  // namespace detail
@@ -264,20 +275,24 @@ struct attention_forward {
 
 /// delta = the sum of d_o o over a head's columns
 /// Shapes  delta: [rows, heads], d_o, o: [rows, heads, width]
-/// Launch  one warp for each row and head
+/// Launch  one warp for each row and head, eight of them in a block
 template <class T>
 struct attention_delta {
   float* delta;
   T const *d_o, *o;
   std::size_t heads_of_rows, width;
 
-  [[nodiscard]] launch_size size() const { return {heads_of_rows, warp_width, lane_bytes}; }
+  static constexpr unsigned warps = 8, least_threads = warps * warp_width;
+  [[nodiscard]] launch_size size() const { return {runs_of(heads_of_rows, warps), least_threads, 0}; }
   template <class Block> MPX_HOST_DEVICE void operator()(Block const& block) const {
-    std::size_t const at = block.index() * width;
-    float const sum = block_lanes(block).sum(width, [left = d_o + at, right = o + at](std::size_t d) {
-      return static_cast<float>(left[d]) * static_cast<float>(right[d]);
-    });
-    if (block.thread() == 0) delta[block.index()] = sum;
+    std::size_t const row = block.index() * warps + block.thread() / warp_width;
+    unsigned const lane = block.thread() % warp_width;
+    float own = 0.0f;
+    if (row < heads_of_rows)
+      for (std::size_t at = row * width + lane; at < (row + 1) * width; at += warp_width)
+        own += static_cast<float>(d_o[at]) * static_cast<float>(o[at]);
+    float const sum = combine_in_warp(block, own, plus{});
+    if (lane == 0 && row < heads_of_rows) delta[row] = sum;
   }
 };
 
@@ -443,7 +458,7 @@ struct attention_query_gradients {
       detail::multiply_tiles(block, ds, key, n, width, n,
                              [&](std::size_t r, std::size_t d, float more) { dquery(r, d) += more; });
       if (buckets == 0) continue;
-      detail::add_by_bucket(block, share, by_distance, bucket, ds, n, n, buckets);
+      detail::add_by_bucket(block, share, by_distance, bucket, ds, n, n);
     }
     block.wait();
     std::size_t const to = (at.sequence * s.query_tokens + at.first) * s.query_stride + at.head * width;
@@ -465,8 +480,10 @@ struct attention_bias_gradient {
   template <class Block> MPX_HOST_DEVICE void operator()(Block const& block) const {
     block_lanes(block).each(heads, [this, u = block.index()](std::size_t h) {
       float sum = 0.0f;
-      for (std::size_t b = 0; b < sequences; ++b)
+      for (std::size_t b = 0; b < sequences; ++b) {
+        MPX_UNROLL_BY(8)
         for (std::size_t t = 0; t < tiles; ++t) sum += shares[((b * heads + h) * tiles + t) * buckets + u];
+      }
       d_bias[u * heads + h] += sum;
     });
   }

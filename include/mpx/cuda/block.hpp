@@ -16,12 +16,15 @@
 ///   columns(at, stride)  its transpose's 8 x 8 matrices, in the places of the matrix's own
 ///   multiply<T>(sums, a, b0, b1)  adds a product of 16 rows, 8 columns and depth 16
 ///   pack<T>(low, high)   two numbers rounded to T, in one register
-/// and may ask for memory before it is needed:
-///   copy_ahead(to, from) begins to copy 16 bytes from the GPU's memory to shared memory
+/// may ask for memory before it is needed,
+///   copy_ahead<n>(to, from, there)  begins to copy 4 or 16 bytes from the GPU's memory to shared memory; zeros if not `there`
 ///   end_copies()         what the thread has begun to copy since the last call is one set of copies
 ///   wait_for_copies<N>() all of the thread's sets but the N last have come; other threads see that behind a wait()
+/// and take powers of two:
+///   exp2(x)              2^x, 0 where that is subnormal
 #pragma once
 
+#include <cmath>
 #include <cstddef>
 #include <limits>
 
@@ -48,9 +51,9 @@ inline constexpr std::size_t lane_bytes = warp_width * sizeof(float);
 struct plus {
   MPX_HOST_DEVICE MPX_INLINE float operator()(float a, float b) const { return a + b; }
 };
-/// NaN is ignored, unless it comes first.
+/// NaN is ignored.
 struct larger {
-  MPX_HOST_DEVICE MPX_INLINE float operator()(float a, float b) const { return b > a ? b : a; }
+  MPX_HOST_DEVICE MPX_INLINE float operator()(float a, float b) const { return std::fmax(a, b); }
 };
 
 /// The values of a warp's threads, combined in pairs; every one of them gets the result.
@@ -59,6 +62,20 @@ MPX_HOST_DEVICE MPX_INLINE float combine_in_warp(Block const& block, float value
   for (unsigned distance = warp_width / 2; distance > 0; distance /= 2)
     value = combine(value, block.exchange(value, distance));
   return value;
+}
+
+/// The same of a block's threads: its warps in order.
+template <class Block, class Combine>
+MPX_HOST_DEVICE MPX_INLINE float combine_in_block(Block const& block, float value, Combine combine) {
+  value = combine_in_warp(block, value, combine);
+  if (block.threads() == warp_width) return value;
+  float* const of_warps = reinterpret_cast<float*>(block.shared());
+  if (block.thread() % warp_width == 0) of_warps[block.thread() / warp_width] = value;
+  block.wait();
+  float all = of_warps[0];
+  for (unsigned w = 1; w < block.threads() / warp_width; ++w) all = combine(all, of_warps[w]);
+  block.wait();  // the next reduction writes there again
+  return all;
 }
 
 /// The threads of one block share a row: element i belongs to thread i % threads. Each thread adds its elements in
@@ -87,14 +104,7 @@ class block_lanes {
   template <class F, class Combine>
   MPX_HOST_DEVICE MPX_INLINE float reduced(std::size_t n, F f, float own, Combine combine) const {
     for (std::size_t i = block_.thread(); i < n; i += block_.threads()) own = combine(own, f(i));
-    own = combine_in_warp(block_, own, combine);
-    float* const of_warps = reinterpret_cast<float*>(block_.shared());
-    if (block_.thread() % warp_width == 0) of_warps[block_.thread() / warp_width] = own;
-    block_.wait();
-    float all = of_warps[0];
-    for (unsigned w = 1; w < block_.threads() / warp_width; ++w) all = combine(all, of_warps[w]);
-    block_.wait();  // the next reduction writes there again
-    return all;
+    return combine_in_block(block_, own, combine);
   }
 
   Block const& block_;

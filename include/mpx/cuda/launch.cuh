@@ -79,6 +79,11 @@ struct gpu_block {
           : "+f"(c.at[0]), "+f"(c.at[1]), "+f"(c.at[2]), "+f"(c.at[3])
           : "r"(a.pair[0]), "r"(a.pair[1]), "r"(a.pair[2]), "r"(a.pair[3]), "r"(b0), "r"(b1));
   }
+  [[nodiscard]] __device__ __forceinline__ float exp2(float x) const {
+    float power;
+    asm("ex2.approx.ftz.f32 %0, %1;" : "=f"(power) : "f"(x));
+    return power;
+  }
   template <class T>
   [[nodiscard]] __device__ __forceinline__ std::uint32_t pack(float low, float high) const {
     std::uint32_t both;
@@ -87,8 +92,14 @@ struct gpu_block {
     return both;
   }
 
-  __device__ __forceinline__ void copy_ahead(void* to, void const* from) const {
-    asm volatile("cp.async.cg.shared.global [%0], [%1], 16;" ::"r"(shared_address(to)), "l"(from) : "memory");
+  template <unsigned Bytes>
+  __device__ __forceinline__ void copy_ahead(void* to, void const* from, bool there) const {
+    static_assert(Bytes == 4 || Bytes == 16);
+    unsigned const to_read = there ? Bytes : 0;  // the rest becomes 0
+    if constexpr (Bytes == 16)  // past the first cache, which 4 bytes cannot pass by
+      asm volatile("cp.async.cg.shared.global [%0], [%1], 16, %2;" ::"r"(shared_address(to)), "l"(from), "r"(to_read) : "memory");
+    else
+      asm volatile("cp.async.ca.shared.global [%0], [%1], 4, %2;" ::"r"(shared_address(to)), "l"(from), "r"(to_read) : "memory");
   }
   __device__ __forceinline__ void end_copies() const { asm volatile("cp.async.commit_group;" ::: "memory"); }
   template <int N>
@@ -120,8 +131,15 @@ template <class Body>
   requires requires { Body::most_threads; }
 inline constexpr unsigned most_threads<Body> = Body::most_threads;
 
+/// Bodies that are worth fewer registers say how many blocks of a multiprocessor they are to leave room for.
 template <class Body>
-__global__ void __launch_bounds__(most_threads<Body>) run_body(Body body) {
+inline constexpr unsigned blocks_at_once = 0;
+template <class Body>
+  requires requires { Body::blocks_at_once; }
+inline constexpr unsigned blocks_at_once<Body> = Body::blocks_at_once;
+
+template <class Body>
+__global__ void __launch_bounds__(most_threads<Body>, blocks_at_once<Body>) run_body(Body body) {
   extern __shared__ __align__(16) unsigned char memory[];
   body(gpu_block{reinterpret_cast<std::byte*>(memory)});
 }

@@ -41,7 +41,7 @@ inline constexpr unsigned tile_elements(unsigned tokens) {
   return tokens * tile_stride<Width>;
 }
 
-/// to[r, d] = from[r, d], 0 beyond the last row and the last column: begun, if 16 bytes at a time can be copied.
+/// to[r, d] = from[r, d], 0 beyond the last row and the last column: begun, where 16 bytes at a time can be copied.
 /// Shapes  to: [Tokens, Width], from: [rows, width] in rows of `stride` elements
 template <unsigned Tokens, unsigned Width, class Block, class T>
 MPX_HOST_DEVICE MPX_INLINE void copy_rows_ahead(Block const& block, std::uint16_t* to, T const* from, std::size_t stride,
@@ -50,7 +50,8 @@ MPX_HOST_DEVICE MPX_INLINE void copy_rows_ahead(Block const& block, std::uint16_
   for (unsigned i = block.thread(); i < Tokens * Width / 8; i += block_threads) {
     unsigned const r = i / (Width / 8), d = i % (Width / 8) * 8;
     std::uint16_t* const at = to + r * tile_stride<Width> + d;
-    if (in_sixteens && r < rows && d + 8 <= width) block.copy_ahead(at, from + r * stride + d);
+    bool const there = r < rows && d < width;
+    if (in_sixteens && (!there || d + 8 <= width)) block.template copy_ahead<16>(at, from + r * stride + d, there);
     else
       for (unsigned j = 0; j < 8; ++j) at[j] = r < rows && d + j < width ? from[r * stride + d + j].bits : std::uint16_t{0};
   }
@@ -80,7 +81,7 @@ MPX_HOST_DEVICE MPX_INLINE void store_sums(Block const& block, T* to, std::size_
   }
 }
 
-/// Queries as the backward reads them: the tokens from q0 on, with their gradients and statistics, lse scaled to the base 2.
+/// Queries as the backward reads them: the tokens from q0 on, with their gradients and statistics.
 /// Shapes  query, d_out: [Tokens, Width]; statistics: lse, then delta, [2, Tokens]
 template <unsigned Tokens, unsigned Width, class Block, class T>
 MPX_HOST_DEVICE MPX_INLINE void copy_queries_ahead(Block const& block, attention_gradient_operands<T> const& of,
@@ -91,9 +92,11 @@ MPX_HOST_DEVICE MPX_INLINE void copy_queries_ahead(Block const& block, attention
   copy_rows_ahead<Tokens, Width>(block, query, of.q + first * s.query_stride + head * s.head_width, s.query_stride, rows,
                                  s.head_width);
   copy_rows_ahead<Tokens, Width>(block, d_out, of.d_o + first * stride + head * s.head_width, stride, rows, s.head_width);
-  for (unsigned r = block.thread(); r < Tokens; r += block_threads) {
-    statistics[r] = r < rows ? of.lse[(first + r) * s.heads + head] * log2_of_e : 0.0f;
-    statistics[Tokens + r] = r < rows ? of.delta[(first + r) * s.heads + head] : 0.0f;
+  static_assert(Tokens <= block_threads);
+  if (unsigned const r = block.thread(); r < Tokens) {
+    std::size_t const at = (first + r) * s.heads + head;
+    block.template copy_ahead<4>(statistics + r, of.lse + at, r < rows);
+    block.template copy_ahead<4>(statistics + Tokens + r, of.delta + at, r < rows);
   }
 }
 
@@ -106,6 +109,16 @@ MPX_HOST_DEVICE MPX_INLINE void copy_keys_ahead(Block const& block, attention_sh
   std::size_t const from = (at.sequence * s.key_tokens + k0) * s.key_stride + at.key_head * at.width;
   copy_rows_ahead<Tokens, Width>(block, key, k + from, s.key_stride, rows, at.width);
   copy_rows_ahead<Tokens, Width>(block, value, v + from, s.key_stride, rows, at.width);
+}
+
+/// f(r, c, j, i) for each sum that the thread holds of its warp's, at[i] of the j-th eight columns: row r, column c.
+template <unsigned Columns, class F>
+MPX_HOST_DEVICE MPX_INLINE void each_sum(unsigned thread, F f) {
+  MPX_UNROLL
+  for (unsigned j = 0; j < Columns; ++j) {
+    MPX_UNROLL
+    for (unsigned i = 0; i < 4; ++i) f(row_of_sum(thread, i), j * 8 + column_of_sum(thread, i), j, i);
+  }
 }
 
 /// The block's shared memory, given out piece by piece; each piece begins at 16 bytes.
@@ -140,7 +153,8 @@ struct matrix_attention_forward {
   score_bias<T> bias;
 
   static constexpr unsigned most_threads = detail::block_threads, least_threads = detail::block_threads;
-  static constexpr unsigned queries = detail::block_tokens, keys_of_tile = 64;
+  static constexpr unsigned blocks_at_once = Width <= 32 ? 5 : 4;
+  static constexpr unsigned queries = detail::block_tokens, keys_of_tile = Width <= 64 ? 64 : 32;
 
   [[nodiscard]] launch_size size() const {
     return {s.sequences * s.heads * runs_of(s.query_tokens, queries), most_threads,
@@ -209,25 +223,28 @@ struct matrix_attention_forward {
                                                     partial_sums (&p)[keys_of_tile / 8], float (&largest)[2], float (&total)[2],
                                                     partial_sums (&sum)[Width / 8], float const* near, unsigned first,
                                                     unsigned k0, unsigned limit, float factor) const {
-    unsigned const thread = block.thread(), first_query = static_cast<unsigned>(at.first);
-    float high[2] = {largest[0], largest[1]};
-    MPX_UNROLL
-    for (unsigned j = 0; j < keys_of_tile / 8; ++j) {
-      MPX_UNROLL
-      for (unsigned i = 0; i < 4; ++i) {
-        unsigned const r = first + row_of_sum(thread, i), c = j * 8 + column_of_sum(thread, i);
-        float score = p[j].at[i] * factor;
-        if (bias.weight != nullptr) score += near[c + queries - 1 - r];
-        bool const seen = k0 + c < limit && (!s.causal || k0 + c <= first_query + r);
-        p[j].at[i] = seen ? score : detail::no_score;
-        high[i / 2] = larger{}(high[i / 2], p[j].at[i]);
-      }
+    unsigned const thread = block.thread(), first_query = static_cast<unsigned>(at.first) + first;  // of the warp
+    float scale = factor;
+    if (bias.weight != nullptr) {
+      detail::each_sum<keys_of_tile / 8>(thread, [&](unsigned r, unsigned c, unsigned j, unsigned i) {
+        p[j].at[i] = p[j].at[i] * factor + near[c + queries - 1 - (first + r)];
+      });
+      scale = 1.0f;
     }
+    // Most tiles lie before the last key and the warp's first query.
+    if (k0 + keys_of_tile > limit || (s.causal && k0 + keys_of_tile > first_query + 1))
+      detail::each_sum<keys_of_tile / 8>(thread, [&](unsigned r, unsigned c, unsigned j, unsigned i) {
+        if (k0 + c >= limit || (s.causal && k0 + c > first_query + r)) p[j].at[i] = detail::no_score;
+      });
+    float high[2] = {detail::no_score, detail::no_score};
+    detail::each_sum<keys_of_tile / 8>(
+        thread, [&](unsigned, unsigned, unsigned j, unsigned i) { high[i / 2] = larger{}(high[i / 2], p[j].at[i]); });
     MPX_UNROLL
     for (unsigned half = 0; half < 2; ++half) {
       for (unsigned distance = 1; distance < 4; distance *= 2)  // the four threads that share the row
         high[half] = larger{}(high[half], block.exchange(high[half], distance));
-      float const shrink = std::exp2(largest[half] - high[half]);
+      high[half] = larger{}(largest[half], high[half] * scale);
+      float const shrink = block.exp2(largest[half] - high[half]);
       largest[half] = high[half];
       total[half] *= shrink;
       MPX_UNROLL
@@ -236,14 +253,10 @@ struct matrix_attention_forward {
         sum[j].at[2 * half + 1] *= shrink;
       }
     }
-    MPX_UNROLL
-    for (unsigned j = 0; j < keys_of_tile / 8; ++j) {
-      MPX_UNROLL
-      for (unsigned i = 0; i < 4; ++i) {
-        p[j].at[i] = std::exp2(p[j].at[i] - high[i / 2]);
-        total[i / 2] += p[j].at[i];
-      }
-    }
+    detail::each_sum<keys_of_tile / 8>(thread, [&](unsigned, unsigned, unsigned j, unsigned i) {
+      p[j].at[i] = block.exp2(p[j].at[i] * scale - high[i / 2]);
+      total[i / 2] += p[j].at[i];
+    });
   }
 };
 
@@ -312,19 +325,24 @@ struct matrix_attention_key_gradients {
         partial_sums p[queries / 8] = {}, ds[queries / 8] = {};  // transposed: a row for each key
         multiply_by_rows<T, queries / 8, Width / 16>(block, p, key + first * stride, q, stride);
         multiply_by_rows<T, queries / 8, Width / 16>(block, ds, value + first * stride, d_out, stride);
-        MPX_UNROLL
-        for (unsigned j = 0; j < queries / 8; ++j) {
-          MPX_UNROLL
-          for (unsigned i = 0; i < 4; ++i) {
-            unsigned const c = first + row_of_sum(thread, i), r = j * 8 + column_of_sum(thread, i);
-            bool const seen = q0 + r < query_tokens && c < keys && (!s.causal || k0 + c <= q0 + r);
-            float score = p[j].at[i] * factor;
-            if (of.bias.weight != nullptr) score += near[c + queries - 1 - r];
-            float const e = seen ? std::exp2(score - lse[r]) : 0.0f;
-            p[j].at[i] = e;
-            ds[j].at[i] = seen ? e * (ds[j].at[i] - delta[r]) : 0.0f;
-          }
+        float scale = factor;
+        if (of.bias.weight != nullptr) {
+          detail::each_sum<queries / 8>(thread, [&](unsigned c, unsigned r, unsigned j, unsigned i) {
+            p[j].at[i] = p[j].at[i] * factor + near[first + c + queries - 1 - r];
+          });
+          scale = 1.0f;
         }
+        detail::each_sum<queries / 8>(thread, [&](unsigned, unsigned r, unsigned j, unsigned i) {
+          p[j].at[i] = block.exp2(p[j].at[i] * scale - lse[r] * detail::log2_of_e);
+          ds[j].at[i] = p[j].at[i] * (ds[j].at[i] - delta[r]);
+        });
+        // Most tiles lie before the last query and after the warp's last key, which is one of the sequence's.
+        if (q0 + queries > query_tokens || first + 16 > keys || (s.causal && k0 + first + 15 > q0))
+          detail::each_sum<queries / 8>(thread, [&](unsigned c, unsigned r, unsigned j, unsigned i) {
+            if (q0 + r < query_tokens && first + c < keys && (!s.causal || k0 + first + c <= q0 + r)) return;
+            p[j].at[i] = 0.0f;
+            ds[j].at[i] = 0.0f;
+          });
         multiply_sums<T>(block, dvalue, p, d_out, stride);
         multiply_sums<T>(block, dkey, ds, q, stride);
       }
@@ -413,22 +431,29 @@ struct matrix_attention_query_gradients {
         multiply_by_rows<T, keys_of_tile / 8, Width / 16>(block, p, query + first * stride, here, stride);
         multiply_by_rows<T, keys_of_tile / 8, Width / 16>(block, ds, d_out + first * stride, values, stride);
       }
-      MPX_UNROLL
-      for (unsigned j = 0; j < keys_of_tile / 8; ++j) {
-        MPX_UNROLL
-        for (unsigned i = 0; i < 4; ++i) {
-          unsigned const r = first + row_of_sum(thread, i), c = j * 8 + column_of_sum(thread, i);
-          bool const seen = r < rows && k0 + c < limit && (!s.causal || k0 + c <= first_query + r);
-          float score = p[j].at[i] * factor;
-          if (of.bias.weight != nullptr) score += near[c + queries - 1 - r];
-          ds[j].at[i] = seen ? std::exp2(score - lse[r]) * (ds[j].at[i] - delta[r]) : 0.0f;
-          if (buckets > 0) of_scores(r, c) = ds[j].at[i];
-        }
+      float scale = factor;
+      if (of.bias.weight != nullptr) {
+        detail::each_sum<keys_of_tile / 8>(thread, [&](unsigned r, unsigned c, unsigned j, unsigned i) {
+          p[j].at[i] = p[j].at[i] * factor + near[c + queries - 1 - (first + r)];
+        });
+        scale = 1.0f;
       }
+      detail::each_sum<keys_of_tile / 8>(thread, [&](unsigned r, unsigned, unsigned j, unsigned i) {
+        float const e = block.exp2(p[j].at[i] * scale - lse[first + r] * detail::log2_of_e);
+        ds[j].at[i] = e * (ds[j].at[i] - delta[first + r]);
+      });
+      // Most tiles lie before the last key and the warp's first query, and all of the warp's queries are the sequence's.
+      if (first + 16 > rows || k0 + keys_of_tile > limit || (s.causal && k0 + keys_of_tile > first_query + first + 1))
+        detail::each_sum<keys_of_tile / 8>(thread, [&](unsigned r, unsigned c, unsigned j, unsigned i) {
+          if (first + r >= rows || k0 + c >= limit || (s.causal && k0 + c > first_query + first + r)) ds[j].at[i] = 0.0f;
+        });
+      if (buckets > 0)
+        detail::each_sum<keys_of_tile / 8>(
+            thread, [&](unsigned r, unsigned c, unsigned j, unsigned i) { of_scores(first + r, c) = ds[j].at[i]; });
       if (any_seen) multiply_sums<T>(block, dquery, ds, here, stride);
       block.wait();  // the next copies go where this tile stood
       if (buckets == 0) continue;
-      detail::add_by_bucket(block, share, by_distance, bucket, of_scores, queries, keys_of_tile, buckets);
+      detail::add_by_bucket(block, share, by_distance, bucket, of_scores, queries, keys_of_tile);
       block.wait();
     }
     std::size_t const to = (at.sequence * s.query_tokens + at.first) * s.query_stride + at.head * width;

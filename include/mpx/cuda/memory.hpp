@@ -2,6 +2,7 @@
 /// Memory of a CUDA device: one allocation, made once.
 #pragma once
 
+#include <algorithm>
 #include <cstddef>
 #include <string>
 #include <utility>
@@ -55,13 +56,15 @@ class memory {
 };
 
 /// Memory that grows, and loses what was in it. A block that is too small is kept until the end: to give it back, CUDA would
-/// wait for all that the GPU is doing, messages from ranks that have failed among it, without a deadline.
+/// wait for all that the GPU is doing, messages from ranks that have failed among it, without a deadline. Each block is twice
+/// as large as the one before, at least: all that are too small take no more than the last one.
 /// Units   bytes
 class growing_memory {
  public:
   /// At least so many bytes, until the next call.
   [[nodiscard]] std::byte* of(std::size_t bytes, int ordinal) {
-    if (blocks_.empty() || blocks_.back().size() < bytes) blocks_.emplace_back(bytes, ordinal);
+    std::size_t const last = blocks_.empty() ? 0 : blocks_.back().size();
+    if (blocks_.empty() || last < bytes) blocks_.emplace_back(std::max(bytes, 2 * last), ordinal);
     return blocks_.back().data();
   }
   [[nodiscard]] std::size_t size() const noexcept {
