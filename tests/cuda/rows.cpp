@@ -4,6 +4,7 @@
 #include <atomic>
 #include <cstddef>
 #include <cstdint>
+#include <cstring>
 #include <vector>
 
 #include <mpx/host/lanes.hpp>
@@ -119,6 +120,35 @@ TEST_CASE("row-wise bodies give what the host gives, at each number of threads",
 
 TEMPLATE_TEST_CASE("row-wise bodies give what the host gives in 16 bits", "[cuda][rows]", mpx::bf16, mpx::f16) {
   for (std::size_t const width : {33, 257}) laws::rows_agree<emulated_backend, TestType>(2, width);
+}
+
+TEMPLATE_TEST_CASE("rows that are as long as a block's registers, and longer", "[cuda][rows]", float, mpx::bf16) {
+  std::size_t const most = sizeof(TestType) == 2 ? 16384 : 8192;
+  REQUIRE(mpx::on_cuda::row_in_registers<TestType>::fits(most));
+  REQUIRE_FALSE(mpx::on_cuda::row_in_registers<TestType>::fits(most + 1));
+  for (std::size_t const width : {most, most + 1}) laws::rows_agree<emulated_backend, TestType>(1, width);
+}
+
+TEMPLATE_TEST_CASE("a norm does not depend on where its rows lie", "[cuda][rows]", float, mpx::bf16) {
+  for (std::size_t const width : {8, 40, 520, 1024}) {
+    std::size_t const n = 3 * width + 1;
+    std::vector<TestType> x(n), y(n, TestType(0.0f)), weight(width + 1);
+    std::array<std::vector<TestType>, 2> norms, gradients;
+    std::vector<float> mean(3), rstd(3);
+    for (std::size_t const at : {0, 1}) {  // elements after a multiple of 16 bytes
+      for (std::size_t i = 0; i < 3 * width; ++i) x[at + i] = TestType(static_cast<float>((i * i) % 101) * 0.37f);
+      for (std::size_t i = 0; i < width; ++i) weight[at + i] = TestType(static_cast<float>(i % 7) - 2.5f);
+      TestType* const to = y.data() + 1 - at;
+      TestType const *const from = x.data() + at, *const by = weight.data() + at;
+      test::emulate(mpx::on_cuda::layer_norm_forward<TestType>{to, mean.data(), rstd.data(), from, by, by, 3, width});
+      norms[at].assign(to, to + 3 * width);
+      TestType const* const dy = norms[0].data();
+      test::emulate(mpx::on_cuda::layer_norm_input_gradient<TestType>{to, dy, from, mean.data(), rstd.data(), by, 3, width});
+      gradients[at].assign(to, to + 3 * width);
+    }
+    REQUIRE(std::memcmp(norms[0].data(), norms[1].data(), 3 * width * sizeof(TestType)) == 0);
+    REQUIRE(std::memcmp(gradients[0].data(), gradients[1].data(), 3 * width * sizeof(TestType)) == 0);
+  }
 }
 
 TEST_CASE("sums over rows do not lose a chunk", "[cuda][rows]") {

@@ -23,6 +23,16 @@
 
 namespace mpx::on_cuda {
 
+namespace detail {
+
+/// Rows that are read more than once stay in registers where they fit.
+template <class T>
+[[nodiscard]] launch_size per_kept_row(std::size_t rows, std::size_t width) {
+  return row_in_registers<T>::fits(width) ? row_in_registers<T>::size(rows, width) : per_row(rows, width);
+}
+
+}  // namespace detail
+
 /// y[r] = layer_norm(x[r])
 /// Shapes  y, x: [rows, width]; mean, rstd: [rows]; weight, bias: [width]
 /// Launch  one block for each row
@@ -35,11 +45,19 @@ struct layer_norm_forward {
   T const *x, *weight, *bias;
   std::size_t rows, width;
 
-  [[nodiscard]] launch_size size() const { return per_row(rows, width); }
+  [[nodiscard]] launch_size size() const { return detail::per_kept_row<T>(rows, width); }
   template <class Block> MPX_HOST_DEVICE void operator()(Block const& block) const {
-    std::size_t const r = block.index();
+    using row = row_in_registers<T>;
+    std::size_t const r = block.index(), at = r * width;
     A m, s;
-    kernels::layer_norm_row(block_lanes(block), y + r * width, &m, &s, x + r * width, weight, bias, width);
+    if (row::fits(width)) {
+      row const of_x(block, x + at, width), of_weight(block, weight, width), of_bias(block, bias, width);
+      row of_y;
+      kernels::layer_norm_row(register_lanes<T, Block>(block), of_y.own, &m, &s, of_x.own, of_weight.own, of_bias.own, width);
+      of_y.write(block, y + at, width);
+    } else {
+      kernels::layer_norm_row(block_lanes(block), y + at, &m, &s, x + at, weight, bias, width);
+    }
     if (block.thread() != 0) return;
     mean[r] = m;
     rstd[r] = s;
@@ -57,10 +75,17 @@ struct layer_norm_input_gradient {
   T const* weight;
   std::size_t rows, width;
 
-  [[nodiscard]] launch_size size() const { return per_row(rows, width); }
+  [[nodiscard]] launch_size size() const { return detail::per_kept_row<T>(rows, width); }
   template <class Block> MPX_HOST_DEVICE void operator()(Block const& block) const {
+    using row = row_in_registers<T>;
     std::size_t const r = block.index(), at = r * width;
-    kernels::layer_norm_gradient_row(block_lanes(block), dx + at, dy + at, x + at, mean[r], rstd[r], weight, width);
+    if (!row::fits(width))
+      return kernels::layer_norm_gradient_row(block_lanes(block), dx + at, dy + at, x + at, mean[r], rstd[r], weight, width);
+    row const of_dy(block, dy + at, width), of_x(block, x + at, width), of_weight(block, weight, width);
+    row of_dx;
+    kernels::layer_norm_gradient_row(register_lanes<T, Block>(block), of_dx.own, of_dy.own, of_x.own, mean[r], rstd[r],
+                                     of_weight.own, width);
+    of_dx.write(block, dx + at, width);
   }
 };
 
@@ -75,11 +100,19 @@ struct rms_norm_forward {
   T const *x, *weight;
   std::size_t rows, width;
 
-  [[nodiscard]] launch_size size() const { return per_row(rows, width); }
+  [[nodiscard]] launch_size size() const { return detail::per_kept_row<T>(rows, width); }
   template <class Block> MPX_HOST_DEVICE void operator()(Block const& block) const {
-    std::size_t const r = block.index();
+    using row = row_in_registers<T>;
+    std::size_t const r = block.index(), at = r * width;
     A s;
-    kernels::rms_norm_row(block_lanes(block), y + r * width, &s, x + r * width, weight, width);
+    if (row::fits(width)) {
+      row const of_x(block, x + at, width), of_weight(block, weight, width);
+      row of_y;
+      kernels::rms_norm_row(register_lanes<T, Block>(block), of_y.own, &s, of_x.own, of_weight.own, width);
+      of_y.write(block, y + at, width);
+    } else {
+      kernels::rms_norm_row(block_lanes(block), y + at, &s, x + at, weight, width);
+    }
     if (block.thread() == 0) rstd[r] = s;
   }
 };
@@ -94,10 +127,17 @@ struct rms_norm_input_gradient {
   T const* weight;
   std::size_t rows, width;
 
-  [[nodiscard]] launch_size size() const { return per_row(rows, width); }
+  [[nodiscard]] launch_size size() const { return detail::per_kept_row<T>(rows, width); }
   template <class Block> MPX_HOST_DEVICE void operator()(Block const& block) const {
+    using row = row_in_registers<T>;
     std::size_t const r = block.index(), at = r * width;
-    kernels::rms_norm_gradient_row(block_lanes(block), dx + at, dy + at, x + at, rstd[r], weight, width);
+    if (!row::fits(width))
+      return kernels::rms_norm_gradient_row(block_lanes(block), dx + at, dy + at, x + at, rstd[r], weight, width);
+    row const of_dy(block, dy + at, width), of_x(block, x + at, width), of_weight(block, weight, width);
+    row of_dx;
+    kernels::rms_norm_gradient_row(register_lanes<T, Block>(block), of_dx.own, of_dy.own, of_x.own, rstd[r], of_weight.own,
+                                   width);
+    of_dx.write(block, dx + at, width);
   }
 };
 

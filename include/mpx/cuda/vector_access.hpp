@@ -130,4 +130,86 @@ MPX_HOST_DEVICE MPX_INLINE void element_wise(Block const& block, std::size_t n, 
                           });
 }
 
+/// A row in the registers of its block's threads: each element is read once, 16 bytes at a time where the row is aligned for
+/// it. Sixteen bytes belong to one thread, the next ones to the next, four times around.
+template <class T>
+struct row_in_registers {
+  static constexpr unsigned together = 16 / sizeof(T), times = 4;
+  T own[together * times];
+
+  [[nodiscard]] static MPX_HOST_DEVICE constexpr bool fits(std::size_t width) { return width <= 512 * together * times; }
+  /// One block for each row.
+  [[nodiscard]] static launch_size size(std::size_t rows, std::size_t width) {
+    std::size_t const warps = runs_of(width, warp_width * together * times);
+    return {rows, warp_width * static_cast<unsigned>(warps), lane_bytes};
+  }
+
+  row_in_registers() = default;
+  template <class Block>
+  MPX_HOST_DEVICE MPX_INLINE row_in_registers(Block const& block, T const* row, std::size_t width) {
+    bool const aligned = is_aligned<together>(row);
+    MPX_UNROLL
+    for (unsigned time = 0; time < times; ++time) {
+      unsigned const first = first_of(block, time);
+      T* const to = own + time * together;
+      if (aligned && first + together <= width) block.template read<16>(to, row + first);
+      else
+        MPX_UNROLL
+        for (unsigned i = 0; i < together; ++i) to[i] = first + i < width ? row[first + i] : T(0.0f);
+    }
+  }
+  template <class Block>
+  MPX_HOST_DEVICE MPX_INLINE void write(Block const& block, T* row, std::size_t width) const {
+    bool const aligned = is_aligned<together>(row);
+    MPX_UNROLL
+    for (unsigned time = 0; time < times; ++time) {
+      unsigned const first = first_of(block, time);
+      T const* const from = own + time * together;
+      if (aligned && first + together <= width) block.template write<16>(row + first, from);
+      else
+        MPX_UNROLL
+        for (unsigned i = 0; i < together; ++i)
+          if (first + i < width) row[first + i] = from[i];
+    }
+  }
+  /// Where in the row a thread's elements of one time around begin.
+  template <class Block>
+  [[nodiscard]] static MPX_HOST_DEVICE MPX_INLINE unsigned first_of(Block const& block, unsigned time) {
+    return (time * block.threads() + block.thread()) * together;
+  }
+};
+
+/// The lanes of such rows. A formula that asks for the elements of a row, whatever their places in it, is given the thread's
+/// own: f's index is one of the thread's registers. Each thread adds its elements in order, then as block_lanes.
+template <class T, class Block>
+class register_lanes {
+ public:
+  explicit MPX_HOST_DEVICE register_lanes(Block const& block) : block_(block) {}
+
+  template <class F> MPX_HOST_DEVICE MPX_INLINE void each(std::size_t n, F f) const {
+    using row = row_in_registers<T>;
+    MPX_UNROLL
+    for (unsigned time = 0; time < row::times; ++time) {
+      unsigned const first = row::first_of(block_, time), end = static_cast<unsigned>(n);
+      unsigned const left = first < end ? end - first : 0;
+      MPX_UNROLL
+      for (unsigned i = 0; i < row::together; ++i)
+        if (i < left) f(std::size_t{time * row::together + i});
+    }
+  }
+  template <class F> MPX_HOST_DEVICE MPX_INLINE float sum(std::size_t n, F f) const { return reduced(n, f, 0.0f, plus{}); }
+  template <class F> MPX_HOST_DEVICE MPX_INLINE float max(std::size_t n, F f) const {
+    return reduced(n, f, -std::numeric_limits<float>::infinity(), larger{});
+  }
+
+ private:
+  template <class F, class Combine>
+  MPX_HOST_DEVICE MPX_INLINE float reduced(std::size_t n, F f, float own, Combine combine) const {
+    each(n, [&](std::size_t i) { own = combine(own, f(i)); });
+    return combine_in_block(block_, own, combine);
+  }
+
+  Block const& block_;
+};
+
 }  // namespace mpx::on_cuda
