@@ -48,6 +48,11 @@ TEST_CASE("attention's bodies on the matrix units give what the host gives in bf
   agree({1, 1, 33, 40, 128, true, false, 0, 0, 0, 8});
   agree({1, 1, 9, 70, 66});
   agree({1, 1, 5, 9, 130});  // a head too wide for them
+  // Tiles that one thing alone cuts: the diagonal, the last key, the last query, a sequence's length.
+  agree({1, 1, 64, 64, 32, true, false, 0, 0, 0, 8});
+  agree({1, 1, 64, 70, 32, false, false, 0, 0, 0, 8});
+  agree({1, 1, 40, 64, 32, false, false, 0, 0, 0, 8});
+  agree({1, 1, 64, 70, 32, false, true, 0, 0, 0, 8});
   agree({1, 4, 35, 40, 16, true, false, 0, 0, 2, 8});
   agree({1, 2, 66, 66, 24, true, false, 8, 20, 0, 8});
   agree({2, 1, 10, 70, 66, false, true, 8, 20});
