@@ -80,26 +80,32 @@ TEMPLATE_TEST_CASE("what an element becomes does not depend on where operands li
 
 TEST_CASE("loads and stores of adjacent elements are as wide as operands' places allow", "[cuda][elements]") {
   struct body {
-    std::size_t n;
-    bool aligned;
+    std::size_t n, lead;
     std::atomic<int>* visits;  // of each element; then how many came together
     [[nodiscard]] mpx::on_cuda::launch_size size() const { return {1, 64, 0}; }
     void operator()(test::emulated_block const& block) const {
-      mpx::on_cuda::each_adjacent<4>(block, n, aligned, [&](auto number, std::size_t first) {
+      mpx::on_cuda::each_adjacent<4>(block, n, lead, [&](auto number, std::size_t first) {
         for (std::size_t i = 0; i < number(); ++i) ++visits[first + i];
         if (number() == 4) visits[n] += 4;
       });
     }
   };
   for (std::size_t const n : {0, 3, 4, 7, 255, 256, 257, 600})
-    for (bool const aligned : {true, false}) {
+    for (std::size_t const lead : {std::size_t{0}, n / 2, n}) {
       std::vector<std::atomic<int>> visits(n + 1);
-      test::emulate(body{n, aligned, visits.data()});
+      test::emulate(body{n, lead, visits.data()});
       for (std::size_t i = 0; i < n; ++i) REQUIRE(visits[i] == 1);
-      REQUIRE(visits[n] == static_cast<int>(aligned ? n / 4 * 4 : 0));
+      REQUIRE(visits[n] == static_cast<int>((n - lead) / 4 * 4));
     }
-  CHECK(mpx::on_cuda::is_aligned<4>(reinterpret_cast<mpx::bf16 const*>(8)));
-  CHECK_FALSE(mpx::on_cuda::is_aligned<8>(reinterpret_cast<mpx::bf16 const*>(8)));
+  auto const at = [](auto type, std::uintptr_t address) { return reinterpret_cast<decltype(type) const*>(address); };
+  CHECK(mpx::on_cuda::is_aligned<4>(at(mpx::bf16(), 8)));
+  CHECK_FALSE(mpx::on_cuda::is_aligned<8>(at(mpx::bf16(), 8)));
+  CHECK(mpx::on_cuda::lead_of<8>(100, at(mpx::bf16(), 16)) == 0);
+  CHECK(mpx::on_cuda::lead_of<8>(100, at(mpx::bf16(), 18)) == 7);
+  CHECK(mpx::on_cuda::lead_of<8>(7, at(mpx::bf16(), 18)) == 7);
+  CHECK(mpx::on_cuda::lead_of<8>(100, at(mpx::bf16(), 18), at(mpx::bf16(), 34)) == 7);
+  CHECK(mpx::on_cuda::lead_of<8>(100, at(mpx::bf16(), 18), at(mpx::bf16(), 20)) == 100);
+  CHECK(mpx::on_cuda::lead_of<4>(100, at(mpx::bf16(), 6), at(0.0f, 28)) == 1);
 }
 
 TEMPLATE_TEST_CASE("the optimizers' bodies give what the host gives", "[cuda][elements]", float, mpx::bf16) {

@@ -103,6 +103,7 @@ class block_lanes {
  private:
   template <class F, class Combine>
   MPX_HOST_DEVICE MPX_INLINE float reduced(std::size_t n, F f, float own, Combine combine) const {
+    MPX_UNROLL_BY(4)  // so that several elements are on their way
     for (std::size_t i = block_.thread(); i < n; i += block_.threads()) own = combine(own, f(i));
     return combine_in_block(block_, own, combine);
   }

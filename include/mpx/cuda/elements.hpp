@@ -64,6 +64,13 @@ struct to_float {
   }
 };
 
+struct to_zero {
+  template <class T>
+  MPX_HOST_DEVICE MPX_INLINE void operator()(auto const& along, std::size_t n, T* to) const {
+    along.each(n, [=](std::size_t i) { to[i] = T(0.0f); });
+  }
+};
+
 }  // namespace detail
 
 /// to[i] = float(from[i])

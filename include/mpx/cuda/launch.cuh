@@ -131,7 +131,7 @@ template <class Body>
   requires requires { Body::most_threads; }
 inline constexpr unsigned most_threads<Body> = Body::most_threads;
 
-/// Bodies that are worth fewer registers say how many blocks of a multiprocessor they are to leave room for.
+/// Bodies may say how many blocks of a multiprocessor their registers leave room for; else the compiler weighs it.
 template <class Body>
 inline constexpr unsigned blocks_at_once = 0;
 template <class Body>

@@ -29,7 +29,7 @@ inline constexpr unsigned columns_of_thread = 8 / sizeof(T);
 struct row_chunks {
   std::size_t rows = 0, width = 0;
 
-  static constexpr std::size_t columns = 256;
+  static constexpr unsigned columns = 256;
   [[nodiscard]] MPX_HOST_DEVICE constexpr std::size_t length() const {
     std::size_t const even = (rows + 127) / 128;
     return even < 32 ? 32 : even;
@@ -37,8 +37,8 @@ struct row_chunks {
   [[nodiscard]] MPX_HOST_DEVICE constexpr std::size_t count() const { return runs_of(rows, length()); }
   /// Elements of the chunks' sums.
   [[nodiscard]] constexpr std::size_t elements() const { return count() * width; }
-  [[nodiscard]] launch_size size(unsigned together) const {
-    return {count() * runs_of(width, columns), static_cast<unsigned>(columns / together), 0};
+  [[nodiscard]] launch_size size(unsigned threads) const {
+    return {count() * runs_of(width, columns), threads, 0};
   }
 };
 
@@ -46,15 +46,17 @@ namespace detail {
 
 /// What a block adds up: a chunk of rows in a run of columns, each thread in its own columns, one row after the other.
 /// `walk(number, rows, c, to)` adds `number` adjacent columns, a constant of the compiler, from c on; `to` is where in the
-/// chunks' sums theirs stand.
-template <unsigned Together, class Block, class Walk>
-MPX_HOST_DEVICE MPX_INLINE void each_column_of_chunk(Block const& block, row_chunks const& of, bool aligned, Walk walk) {
+/// chunks' sums theirs stand. `operand` begin rows, or sums of them.
+template <unsigned Together, class Block, class Walk, class... Operand>
+MPX_HOST_DEVICE MPX_INLINE void each_column_of_chunk(Block const& block, row_chunks const& of, Walk walk,
+                                                     Operand const*... operand) {
   auto const column_runs = static_cast<unsigned>(runs_of(of.width, row_chunks::columns));
   auto const place = static_cast<unsigned>(block.index());
   std::size_t const chunk = place / column_runs;
   auto const column = run_of(place % column_runs, of.width, row_chunks::columns);
   auto const rows = run_of(chunk, of.rows, of.length());
-  each_adjacent<Together>(block, column.count, aligned && of.width % Together == 0, [&](auto number, std::size_t c) {
+  std::size_t const lead = of.width % Together == 0 ? lead_of<Together>(column.count, operand...) : column.count;
+  each_adjacent<Together>(block, column.count, lead, [&](auto number, std::size_t c) {
     walk(number, rows, column.begin + c, chunk * of.width + column.begin + c);
   });
 }
@@ -71,17 +73,17 @@ struct chunk_column_sums {
   T const* x;
   row_chunks of;
 
-  static constexpr unsigned together = columns_of_thread<T>;
-  [[nodiscard]] launch_size size() const { return of.size(together); }
+  static constexpr unsigned together = columns_of_thread<T>, most_threads = row_chunks::columns / together;
+  [[nodiscard]] launch_size size() const { return of.size(most_threads); }
   template <class Block> MPX_HOST_DEVICE void operator()(Block const& block) const {
-    bool const aligned = is_aligned<together>(sums) && is_aligned<together>(x);
-    detail::each_column_of_chunk<together>(block, of, aligned, [&](auto number, element_run rows, std::size_t c, std::size_t to) {
+    auto const walk = [&](auto number, element_run rows, std::size_t c, std::size_t to) {
       adjacent<A, number()> sum = {};
       MPX_UNROLL_BY(8)
       for (std::size_t r = rows.begin; r < rows.begin + rows.count; ++r)
         kernels::add_to_sum(thread_lanes{}, sum.at, load<number()>(block, x + r * of.width + c).at, number());
       store(block, sums + to, sum);
-    });
+    };
+    detail::each_column_of_chunk<together>(block, of, walk, sums, x);
   }
 };
 
@@ -96,12 +98,10 @@ struct layer_norm_parameter_gradients {
   A const *mean, *rstd;
   row_chunks of;
 
-  static constexpr unsigned together = columns_of_thread<T>;
-  [[nodiscard]] launch_size size() const { return of.size(together); }
+  static constexpr unsigned together = columns_of_thread<T>, most_threads = row_chunks::columns / together;
+  [[nodiscard]] launch_size size() const { return of.size(most_threads); }
   template <class Block> MPX_HOST_DEVICE void operator()(Block const& block) const {
-    bool const aligned = is_aligned<together>(dweight) && is_aligned<together>(dbias) && is_aligned<together>(dy) &&
-                         is_aligned<together>(x);
-    detail::each_column_of_chunk<together>(block, of, aligned, [&](auto number, element_run rows, std::size_t c, std::size_t to) {
+    auto const walk = [&](auto number, element_run rows, std::size_t c, std::size_t to) {
       adjacent<A, number()> weights = {}, biases = {};
       MPX_UNROLL_BY(8)
       for (std::size_t r = rows.begin; r < rows.begin + rows.count; ++r) {
@@ -111,7 +111,8 @@ struct layer_norm_parameter_gradients {
       }
       store(block, dweight + to, weights);
       store(block, dbias + to, biases);
-    });
+    };
+    detail::each_column_of_chunk<together>(block, of, walk, dweight, dbias, dy, x);
   }
 };
 
@@ -125,11 +126,10 @@ struct rms_norm_parameter_gradients {
   A const* rstd;
   row_chunks of;
 
-  static constexpr unsigned together = columns_of_thread<T>;
-  [[nodiscard]] launch_size size() const { return of.size(together); }
+  static constexpr unsigned together = columns_of_thread<T>, most_threads = row_chunks::columns / together;
+  [[nodiscard]] launch_size size() const { return of.size(most_threads); }
   template <class Block> MPX_HOST_DEVICE void operator()(Block const& block) const {
-    bool const aligned = is_aligned<together>(dweight) && is_aligned<together>(dy) && is_aligned<together>(x);
-    detail::each_column_of_chunk<together>(block, of, aligned, [&](auto number, element_run rows, std::size_t c, std::size_t to) {
+    auto const walk = [&](auto number, element_run rows, std::size_t c, std::size_t to) {
       adjacent<A, number()> weights = {};
       MPX_UNROLL_BY(8)
       for (std::size_t r = rows.begin; r < rows.begin + rows.count; ++r) {
@@ -138,7 +138,8 @@ struct rms_norm_parameter_gradients {
                                                  load<number()>(block, x + at).at, rstd[r], number());
       }
       store(block, dweight + to, weights);
-    });
+    };
+    detail::each_column_of_chunk<together>(block, of, walk, dweight, dy, x);
   }
 };
 
@@ -153,14 +154,14 @@ struct add_rows {
   std::size_t rows;
   std::size_t n;
 
-  static constexpr unsigned columns = 256, together = columns_of_thread<T>;
-  [[nodiscard]] launch_size size() const { return {runs_of(n, columns), columns / together, 0}; }
+  static constexpr unsigned columns = 256, together = columns_of_thread<T>, most_threads = columns / together;
+  [[nodiscard]] launch_size size() const { return {runs_of(n, columns), most_threads, 0}; }
   template <class Block> MPX_HOST_DEVICE void operator()(Block const& block) const {
     auto const run = run_of(block.index(), n, columns);
     auto const* const from = x + run.begin;
     auto* const to = sum + run.begin;
-    bool const aligned = n % together == 0 && is_aligned<together>(from) && is_aligned<together>(to);
-    each_adjacent<together>(block, run.count, aligned, [&](auto number, std::size_t c) {
+    std::size_t const lead = n % together == 0 ? lead_of<together>(run.count, from, to) : run.count;
+    each_adjacent<together>(block, run.count, lead, [&](auto number, std::size_t c) {
       auto own = load<number()>(block, to + c);
       MPX_UNROLL_BY(8)
       for (std::size_t r = 0; r < rows; ++r) {
@@ -192,8 +193,8 @@ struct embedding_backward {
     if (id >= mine.count || (first > 0 && by_id.ids[first - 1] == whose)) return;
     std::size_t const end = end_of(first);
     auto* const to = dtable + id * width;
-    bool const aligned = width % together == 0 && is_aligned<together>(dy) && is_aligned<together>(dtable);
-    each_adjacent<together>(block, width, aligned, [&](auto number, std::size_t c) {
+    std::size_t const lead = width % together == 0 ? lead_of<together>(width, to, dy) : width;
+    each_adjacent<together>(block, width, lead, [&](auto number, std::size_t c) {
       auto own = load<number()>(block, to + c);
       MPX_UNROLL_BY(4)
       for (std::size_t i = first; i < end; ++i) {

@@ -6,6 +6,7 @@
 #include <cmath>
 #include <cstddef>
 #include <cstdint>
+#include <limits>
 
 #include <mpx/backend/operations.hpp>
 #include <mpx/config/config.hpp>
@@ -100,6 +101,7 @@ struct rms_norm_forward {
   T const *x, *weight;
   std::size_t rows, width;
 
+  static constexpr unsigned blocks_at_once = 1;  // rather than spill
   [[nodiscard]] launch_size size() const { return detail::per_kept_row<T>(rows, width); }
   template <class Block> MPX_HOST_DEVICE void operator()(Block const& block) const {
     using row = row_in_registers<T>;
@@ -261,11 +263,7 @@ struct embedding_forward {
                    },
                    to, table + id * width);
     else
-      element_wise(block, width,
-                   [](auto const& along, std::size_t count, T* zeros) {
-                     along.each(count, [=](std::size_t c) { zeros[c] = T(0.0f); });
-                   },
-                   to);
+      element_wise(block, width, detail::to_zero{}, to);
   }
 };
 
@@ -285,6 +283,47 @@ struct sinusoidal_table {
   }
 };
 
+namespace detail {
+
+/// The largest of a row. It does not depend on who looks at which element.
+template <class Block, class T>
+[[nodiscard]] MPX_HOST_DEVICE MPX_INLINE float largest_of(Block const& block, T const* row, std::size_t width) {
+  constexpr unsigned together = 16 / sizeof(T);
+  float own = -std::numeric_limits<float>::infinity();
+  each_adjacent<together>(block, width, lead_of<together>(width, row), [&](auto number, std::size_t first) {
+    auto const some = load<number()>(block, row + first);
+    own = larger{}(own, thread_lanes{}.max(number(), [&](std::size_t i) { return static_cast<float>(some.at[i]); }));
+  });
+  return combine_in_block(block, own, larger{});
+}
+
+/// As kernels::cross_entropy_slice_row, the gradient 16 bytes at a time wherever in memory the row begins.
+template <class Block, class T, class A>
+[[nodiscard]] MPX_HOST_DEVICE MPX_INLINE A cross_entropy_of(Block const& block, T* logits, A high,
+                                                            kernels::cross_entropy_parts<A> const& parts, std::int32_t target,
+                                                            std::size_t vocabulary, id_slice mine, A smoothing,
+                                                            A gradient_scale, bool with_gradient) {
+  A const loss = kernels::cross_entropy_slice_row(block_lanes(block), logits, high, parts, target, vocabulary, mine,
+                                                  smoothing, gradient_scale, false);
+  if (!with_gradient) return loss;
+  block.wait();  // all threads have read the logits
+  if (target < 0) {
+    element_wise(block, mine.count, to_zero{}, only_written{logits});
+    return loss;
+  }
+  constexpr unsigned together = 16 / sizeof(T);
+  auto const slope = kernels::cross_entropy_slope_of(high, parts.total, vocabulary, smoothing, gradient_scale);
+  std::size_t const label = static_cast<std::size_t>(target) - mine.first;
+  each_adjacent<together>(block, mine.count, lead_of<together>(mine.count, logits), [&](auto number, std::size_t first) {
+    auto some = load<number()>(block, logits + first);
+    kernels::cross_entropy_gradient(thread_lanes{}, some.at, number(), slope, label - first);
+    store(block, logits + first, some);
+  });
+  return loss;
+}
+
+}  // namespace detail
+
 /// losses[r], and with_gradient the logits' gradient over the logits
 /// Shapes  losses: [rows], logits: [rows, vocabulary], targets: [rows]
 /// Launch  one block for each row
@@ -302,8 +341,14 @@ struct cross_entropy {
   [[nodiscard]] launch_size size() const { return per_row(rows, vocabulary); }
   template <class Block> MPX_HOST_DEVICE void operator()(Block const& block) const {
     std::size_t const r = block.index();
-    A const loss = kernels::cross_entropy_row(block_lanes(block), logits + r * vocabulary, targets[r], vocabulary,
-                                              smoothing, gradient_scale, with_gradient);
+    T* const row = logits + r * vocabulary;
+    std::int32_t const target = targets[r];
+    id_slice const all{0, vocabulary};
+    A const high = target < 0 ? A(0) : detail::largest_of(block, row, vocabulary);
+    auto const parts = kernels::cross_entropy_sums_row(block_lanes(block), static_cast<T const*>(row), high, target, all,
+                                                       smoothing > A(0));
+    A const loss = detail::cross_entropy_of(block, row, high, parts, target, vocabulary, all, smoothing, gradient_scale,
+                                            with_gradient);
     if (block.thread() == 0) losses[r] = loss;
   }
 };
@@ -319,8 +364,7 @@ struct row_maxima {
 
   [[nodiscard]] launch_size size() const { return per_row(rows, width); }
   template <class Block> MPX_HOST_DEVICE void operator()(Block const& block) const {
-    float const most =
-        block_lanes(block).max(width, [at = x + block.index() * width](std::size_t c) { return float(at[c]); });
+    float const most = detail::largest_of(block, x + block.index() * width, width);
     if (block.thread() == 0) high[block.index()] = most;
   }
 };
@@ -369,9 +413,8 @@ struct cross_entropy_slice {
   template <class Block> MPX_HOST_DEVICE void operator()(Block const& block) const {
     std::size_t const r = block.index();
     kernels::cross_entropy_parts<A> const parts{sums[r], sums[rows + r], sums[2 * rows + r]};
-    A const loss = kernels::cross_entropy_slice_row(block_lanes(block), logits + r * mine.count, high[r], parts,
-                                                    targets[r], vocabulary, mine, smoothing, gradient_scale,
-                                                    with_gradient);
+    A const loss = detail::cross_entropy_of(block, logits + r * mine.count, high[r], parts, targets[r], vocabulary, mine,
+                                            smoothing, gradient_scale, with_gradient);
     if (block.thread() == 0) losses[r] = loss;
   }
 };

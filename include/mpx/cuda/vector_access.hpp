@@ -59,14 +59,32 @@ MPX_HOST_DEVICE MPX_INLINE void store(Block const& block, T* at, adjacent<T, N> 
   for (unsigned i = 0; i < N; i += alignof(values) / sizeof(T)) block.template write<alignof(values)>(at + i, own.at + i);
 }
 
+namespace detail {
+
+template <unsigned N, class T>
+[[nodiscard]] MPX_HOST_DEVICE MPX_INLINE std::size_t elements_before(T const* at) {
+  return (std::uintptr_t{0} - reinterpret_cast<std::uintptr_t>(at)) % alignof(adjacent<T, N>) / sizeof(T);
+}
+
+}  // namespace detail
+
+/// How many of n elements come before the first ones that can be loaded N at once, in all of the operands: n where there are
+/// none.
+template <unsigned N, class T, class... More>
+[[nodiscard]] MPX_HOST_DEVICE MPX_INLINE std::size_t lead_of(std::size_t n, T const* operand, More const*... more) {
+  std::size_t const lead = detail::elements_before<N>(operand);
+  return lead < n && ((detail::elements_before<N>(more) == lead) && ...) ? lead : n;
+}
+
 /// The block's threads share n elements: f(number, first) stands for so many from the first on, the number a constant of the
-/// compiler. It is N where they are aligned for that, else 1.
+/// compiler. It is N after the `lead`, as long as they last, else 1.
 template <unsigned N, class Block, class F>
-MPX_HOST_DEVICE MPX_INLINE void each_adjacent(Block const& block, std::size_t n, bool aligned, F f) {
-  std::size_t const together = aligned ? n / N * N : 0;
+MPX_HOST_DEVICE MPX_INLINE void each_adjacent(Block const& block, std::size_t n, std::size_t lead, F f) {
+  std::size_t const together = (n - lead) / N * N;
   for (std::size_t i = N * block.thread(); i < together; i += N * block.threads())
-    f(std::integral_constant<unsigned, N>{}, i);
-  for (std::size_t i = together + block.thread(); i < n; i += block.threads()) f(std::integral_constant<unsigned, 1>{}, i);
+    f(std::integral_constant<unsigned, N>{}, lead + i);
+  for (std::size_t i = block.thread(); i < n - together; i += block.threads())
+    f(std::integral_constant<unsigned, 1>{}, i < lead ? i : together + i);
 }
 
 /// What a formula writes without having read it.
@@ -124,10 +142,9 @@ MPX_HOST_DEVICE MPX_INLINE void apply_held(Block const& block, Formula const& fo
 template <class Block, class Formula, class... Operand>
 MPX_HOST_DEVICE MPX_INLINE void element_wise(Block const& block, std::size_t n, Formula const& formula, Operand... operand) {
   constexpr unsigned together = 16 / std::max({detail::element_bytes<Operand>...});
-  each_adjacent<together>(block, n, (is_aligned<together>(detail::start_of(operand)) && ...),
-                          [&](auto number, std::size_t first) {
-                            detail::apply_held<number()>(block, formula, detail::hold<number()>(block, operand, first)...);
-                          });
+  each_adjacent<together>(block, n, lead_of<together>(n, detail::start_of(operand)...), [&](auto number, std::size_t first) {
+    detail::apply_held<number()>(block, formula, detail::hold<number()>(block, operand, first)...);
+  });
 }
 
 /// A row in the registers of its block's threads: each element is read once, 16 bytes at a time where the row is aligned for

@@ -37,6 +37,31 @@ template <lanes L, class T, class A = accumulator_t<T>>
   return parts;
 }
 
+/// What a logit becomes: factor exp(logit - high) - smooth, less `hit` for the label's.
+template <class A>
+struct cross_entropy_slope {
+  A high, factor, smooth, hit;
+};
+
+/// gradient_scale * (p - q), q being the smoothed target distribution.
+template <class A>
+[[nodiscard]] MPX_HOST_DEVICE MPX_INLINE cross_entropy_slope<A> cross_entropy_slope_of(A high, A total, std::size_t vocabulary,
+                                                                                       A smoothing, A gradient_scale) {
+  A const each = smoothing / static_cast<A>(vocabulary);
+  return {high, gradient_scale / total, gradient_scale * each, gradient_scale * (A(1) - smoothing)};
+}
+
+/// A run of logits becomes its gradient.
+/// Shapes  logits: [n]; label: its place in the run, or n and more
+template <lanes L, class T, class A = accumulator_t<T>>
+MPX_HOST_DEVICE MPX_INLINE void cross_entropy_gradient(L const& along, T* logits, std::size_t n,
+                                                       cross_entropy_slope<A> const& slope, std::size_t label) {
+  along.each(n, [=](std::size_t c) {
+    A const wanted = slope.smooth + (c == label ? slope.hit : A(0));
+    logits[c] = T(slope.factor * exp(A(logits[c]) - slope.high) - wanted);
+  });
+}
+
 /// -(1 - e) log p[target] - e / V sum_c log p[c], p = softmax(logits), e = smoothing; 0 when target < 0. `parts` are the
 /// sums over all slices of the vocabulary.
 /// With `with_gradient` the slice's logits become gradient_scale * (p - q), q being the smoothed target distribution; 0
@@ -57,15 +82,9 @@ template <lanes L, class T, class A = accumulator_t<T>>
   A const each = smoothing / static_cast<A>(vocabulary);
   A loss = std::log(parts.total) - (A(1) - smoothing) * parts.at_label;
   if (smoothing > A(0)) loss -= each * parts.all;
-  if (with_gradient) {
-    A const factor = gradient_scale / parts.total;
-    A const smooth = gradient_scale * each;
-    A const hit = gradient_scale * (A(1) - smoothing);
-    along.each(mine.count, [=](std::size_t c) {
-      A const wanted = smooth + (c == label ? hit : A(0));
-      logits[c] = T(factor * exp(A(logits[c]) - high) - wanted);
-    });
-  }
+  if (with_gradient)
+    cross_entropy_gradient(along, logits, mine.count,
+                           cross_entropy_slope_of(high, parts.total, vocabulary, smoothing, gradient_scale), label);
   return loss;
 }
 
