@@ -4,6 +4,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <cstring>
 #include <type_traits>
 
 #include <cuda_runtime.h>
@@ -35,21 +36,20 @@ struct gpu_block {
   }
   template <unsigned Bytes>
   __device__ __forceinline__ void read(void* to, void const* from) const {
-    if constexpr (Bytes == 16) *static_cast<uint4*>(to) = *static_cast<uint4 const*>(from);
-    else if constexpr (Bytes == 8) *static_cast<uint2*>(to) = *static_cast<uint2 const*>(from);
-    else one_word<Bytes>(to, from);
+    word<Bytes> const all = *static_cast<word<Bytes> const*>(from);
+    std::memcpy(to, &all, Bytes);  // to registers, whatever they hold
   }
   /// In words of PTX: the compiler may take a store of 16 bytes apart.
   template <unsigned Bytes>
   __device__ __forceinline__ void write(void* to, void const* from) const {
-    if constexpr (Bytes == 16) {
-      uint4 const all = *static_cast<uint4 const*>(from);
+    word<Bytes> all;
+    std::memcpy(&all, from, Bytes);
+    if constexpr (Bytes == 16)
       asm volatile("st.global.v4.b32 [%0], {%1, %2, %3, %4};" ::"l"(__cvta_generic_to_global(to)), "r"(all.x), "r"(all.y),
                    "r"(all.z), "r"(all.w) : "memory");
-    } else if constexpr (Bytes == 8) {
-      uint2 const all = *static_cast<uint2 const*>(from);
+    else if constexpr (Bytes == 8)
       asm volatile("st.global.v2.b32 [%0], {%1, %2};" ::"l"(__cvta_generic_to_global(to)), "r"(all.x), "r"(all.y) : "memory");
-    } else one_word<Bytes>(to, from);
+    else *static_cast<word<Bytes>*>(to) = all;
   }
 
   // --- the matrix units ----------------------------------------------------------------------------------------------
@@ -109,11 +109,9 @@ struct gpu_block {
 
  private:
   template <unsigned Bytes>
-  static __device__ __forceinline__ void one_word(void* to, void const* from) {
-    static_assert(Bytes == 2 || Bytes == 4);
-    using word = std::conditional_t<Bytes == 2, std::uint16_t, std::uint32_t>;
-    *static_cast<word*>(to) = *static_cast<word const*>(from);
-  }
+  using short_word = std::conditional_t<Bytes == 4, std::uint32_t, std::uint16_t>;
+  template <unsigned Bytes>
+  using word = std::conditional_t<Bytes == 16, uint4, std::conditional_t<Bytes == 8, uint2, short_word<Bytes>>>;
   [[nodiscard]] static __device__ __forceinline__ unsigned shared_address(void const* at) {
     return static_cast<unsigned>(__cvta_generic_to_shared(at));
   }

@@ -152,7 +152,7 @@ MPX_HOST_DEVICE MPX_INLINE void element_wise(Block const& block, std::size_t n, 
 template <class T>
 struct row_in_registers {
   static constexpr unsigned together = 16 / sizeof(T), times = 4;
-  T own[together * times];
+  alignas(16) T own[together * times];
 
   [[nodiscard]] static MPX_HOST_DEVICE constexpr bool fits(std::size_t width) { return width <= 512 * together * times; }
   /// One block for each row.
