@@ -285,7 +285,8 @@ struct update {
  private:
   template <class Block, std::size_t... S>
   MPX_HOST_DEVICE MPX_INLINE void step(Block const& block, element_run const& run, std::index_sequence<S...>) const {
-    auto const one = [this, by = decision == nullptr ? factor : A(decision->factor)](auto const& along, std::size_t count, T* to, A const* slope, A* from, auto... kept) {
+    auto const one = [this, by = decision == nullptr ? factor : A(decision->factor)](auto const& along, std::size_t count, T* to,
+                                                                                     A const* slope, A* from, auto... kept) {
       kernels::update<Optimizer>(along, constants, from, to, slope, std::array<A*, states>{kept...}, count, by, bound);
     };
     auto const master_alone = [&](auto const& along, std::size_t count, auto... rest) {
