@@ -41,7 +41,11 @@ class emulated_gpu {
     std::copy(first_portion.begin(), first_portion.end(), decision_.first_portion);
     results_.keep(losses.data(), losses.size(), decision_.losses);
     results_.keep(squares.data(), squares.size(), decision_.squares);
+    using mpx::on_cuda::as_floats;
+    results_.keep(as_floats(&decided_), sizeof decided_ / sizeof(float), as_floats(decision_.decision));
   }
+
+  [[nodiscard]] mpx::update_decision const& decided() const { return decided_; }
 
  protected:
   template <class Operation>
@@ -72,6 +76,7 @@ class emulated_gpu {
     return results_.added_to(to, stride, count);
   }
   [[nodiscard]] mpx::on_cuda::decision_operands const& decision() const { return decision_; }
+  void decision_is_asked_for() { results_.is_written(mpx::on_cuda::as_floats(&decided_)); }
 
  private:
   struct shared_floats {
@@ -88,6 +93,7 @@ class emulated_gpu {
   mpx::on_cuda::results<shared_floats> results_;
   mpx::on_host::memory decision_memory_;
   mpx::on_cuda::decision_operands decision_;
+  mpx::update_decision decided_;
 };
 
 struct emulated_backend {

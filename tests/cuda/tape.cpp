@@ -149,6 +149,17 @@ TEST_CASE("what cannot be recorded is done, and after some tries no longer recor
   CHECK(by_another_way == "axb axb axb axb axb axb axb axb ");
   CHECK(without_calls == 0);
 
+  for (bool const at_end : {false, true}) {  // by one who has kept the queue: found when it is recorded
+    auto const [unseen, none_either] = does(8, [&](tape& t) {
+      t.call(put{'a'});
+      if (!at_end) put{'x'}();
+      t.call(put{'b'});
+      if (at_end) put{'x'}();
+    });
+    CHECK(none_either == 0);
+    CHECK(unseen.substr(0, 4) == (at_end ? "abx " : "axb "));
+  }
+
   test::no_graph_can_be_made = true;
   auto const [without_graphs, nothing] = does(4, [](tape& t) { t.call(put{'a'}); });
   test::no_graph_can_be_made = false;
@@ -254,7 +265,7 @@ std::vector<float> trained(std::size_t& starts, int& skips) {
   });
   skips = static_cast<int>(trainer.skipped_steps());
   starts = 0;
-  trainer.devices().each_stage([&](auto& stage) { starts += stage.machine().starts(); });
+  trainer.devices().each_stage([&](auto& stage) { starts += stage.machine().pass_starts(); });
   return all;
 }
 

@@ -64,6 +64,7 @@ class emulated_recorder {
     recorded_ = {};
   }
   [[nodiscard]] place last(mpx::on_cuda::launch_size const&) const { return recorded_.last(); }
+  [[nodiscard]] place end_of_record() const { return recorded_.last(); }
   bool end(graph& to) {
     open_ = false;
     if (no_graph_can_be_made) return false;
@@ -92,7 +93,7 @@ class taped_gpu : public emulated_gpu {
   void repeat(mpx::pass_name const& name, Pass&& pass) {
     tape_.repeat(name, pass);
   }
-  [[nodiscard]] std::size_t starts() const { return tape_.starts(); }
+  [[nodiscard]] std::size_t pass_starts() const { return tape_.starts(); }
 
   void upload(void* to, void const* from, std::size_t bytes) {
     tape_.interrupt();

@@ -117,6 +117,62 @@ TEST_CASE("on a GPU neither another run nor another cut changes a bit", "[gpu][t
   keeps_its_bits<test::small_seq2seq, mpx::bf16_mixed, seq2seq_in_two>();
 }
 
+namespace {
+
+/// Each pass is done operation by operation, and the host decides.
+struct one_by_one_machine : mpx::on_cuda::machine {
+  using machine::machine;
+  template <class Pass>
+  void repeat(mpx::pass_name const&, Pass&& pass) {
+    pass();
+  }
+  void begin_to_decide() = delete;
+};
+struct one_by_one : mpx::on_cuda::backend {
+  using machine = one_by_one_machine;
+};
+static_assert(mpx::decides_updates<mpx::on_cuda::machine> && !mpx::decides_updates<one_by_one_machine>);
+
+/// Losses, norms and parameters of 8 steps with dropout on batches of one size; the first loss scale is too large for f16.
+template <class Model, class Recipe, class Backend>
+std::vector<parameter> after_equal_steps(std::size_t& starts) {
+  typename Recipe::settings settings;
+  settings.lr.warmup = 10;
+  settings.dropout = 0.2f;
+  settings.loss_scaling.initial_scale = 0x1p22f;
+  mpx::basic_trainer<Model, Recipe, Backend> trainer{settings};
+  std::vector<parameter> all{{"reports", {}}};
+  for (std::uint32_t step = 0; step < 8; ++step) {
+    auto const report = trainer.step(test::make_batch(4, 6, 6, 11, 13, step));
+    for (float const one : {static_cast<float>(report.loss), report.gradient_norm, static_cast<float>(report.skipped)})
+      all[0].values.push_back(one);
+  }
+  trainer.each_parameter([&](std::string const& name, auto const&) { all.push_back({name, trainer.parameter(name)}); });
+  starts = 0;
+  trainer.devices().each_stage([&](auto& stage) { starts += stage.machine().pass_starts(); });
+  return all;
+}
+
+template <class Model, class Precision>
+void repeats_to_the_bit() {
+  using run = mpx::recipe<one_device, mpx::one_f_one_b<mpx::microbatches<1>>, Precision, mpx::clip_by_global_norm, mpx::noam,
+                          mpx::adam, mpx::dynamic_loss_scaling,
+                          mpx::microbatch_capacity<mpx::sequences<4>, mpx::source_tokens<6>, mpx::target_tokens<6>>>;
+  std::size_t starts = 0, none = 0;
+  auto const repeated = after_equal_steps<Model, run, mpx::on_cuda::backend>(starts);
+  CHECK(same_bits(repeated, after_equal_steps<Model, run, one_by_one>(none)));
+  CHECK(starts == 7 * 3);  // forward, backward and update of all steps but the first
+  CHECK(none == 0);
+}
+
+}  // namespace
+
+TEST_CASE("passes that a GPU is asked for in one call keep their bits, and skip the same steps", "[gpu][training]") {
+  if (test::no_gpu()) return;
+  repeats_to_the_bit<test::small_gpt2, mpx::bf16_mixed>();
+  repeats_to_the_bit<test::small_seq2seq, mpx::f16_mixed>();
+}
+
 TEST_CASE("a model learns to write numbers as words on a GPU, and is asked for them", "[gpu][training]") {
   if (test::no_gpu()) return;
   using model = mpx::seq2seq<mpx::source_vocabulary<11>, mpx::target_vocabulary<13>, mpx::width<32>, mpx::heads<4>,

@@ -196,10 +196,12 @@ concept transforms =
 ///   begin_to_decide()                                  before add_squares of a step
 ///   decide(by)                                         by(sum of squares, sum of losses) is the decision
 ///   update<Optimizer>(..., decided_by_machine{}, ...)  by that decision
+///   decided()                                          the same, when the machine has finished
 template <class M>
 concept decides_updates = requires(M& m, std::span<float> numbers, std::span<std::size_t const> bounds) {
   m.prepare_to_decide(numbers, numbers, bounds);
   m.begin_to_decide();
+  { m.decided() } -> std::convertible_to<update_decision>;
 };
 
 /// Memory that the host may not be able to read, and results that it waits for.

@@ -295,7 +295,8 @@ class thread_group {
   template <class T>
   void combine(combining how, int rank, std::span<summand<T> const> mine, std::size_t n) {
     auto const number = static_cast<std::size_t>(rank);
-    memory_.finish();  // the others read what this rank has written
+    bool const alone = counts_.size() == 1;  // what it brings and takes stands in the order of its own work
+    if (!alone) memory_.finish();            // the others read what this rank has written
     {
       std::unique_lock lock(mutex_);
       counts_[number] = n;
@@ -315,7 +316,7 @@ class thread_group {
     std::size_t const share = share_of<T>(n);
     std::size_t const begin = std::min(number * share, n), end = std::min(begin + share, n);
     memory_.template combine<T>(how, parts_.data(), parts_.size(), begin, end, nullptr);
-    memory_.finish();
+    if (!alone) memory_.finish();
     brought_[number] += mine.size() * n * sizeof(T);  // its own rank alone writes it
     std::unique_lock lock(mutex_);
     meet(lock, rank, "all_reduce");

@@ -34,6 +34,16 @@
 
 #define MPX_PRAGMA(text) _Pragma(#text)
 
+/// Bytes of an object that belong to none of its members become 0, where the compiler can do that.
+#if defined(__has_builtin)
+#if __has_builtin(__builtin_clear_padding)
+#define MPX_CLEAR_PADDING(object) __builtin_clear_padding(&object)
+#endif
+#endif
+#ifndef MPX_CLEAR_PADDING
+#define MPX_CLEAR_PADDING(object) static_cast<void>(object)
+#endif
+
 /// The next loop's bounds are known to the compiler, and arrays that it indexes belong in a GPU's registers; or it is
 /// better unrolled n times alone, for the registers that more would take.
 #if defined(__CUDACC__)

@@ -18,6 +18,7 @@
 #include <mpx/cuda/elements.hpp>
 #include <mpx/cuda/launch.hpp>
 #include <mpx/cuda/memory.hpp>
+#include <mpx/cuda/row_sums.hpp>
 
 namespace mpx::on_cuda {
 
@@ -68,6 +69,7 @@ class gemm {
  public:
   explicit gemm(int ordinal = 0) : ordinal_(ordinal), workspace_(workspace_size, ordinal) {
     detail::check(cublasLtCreate(handle_.put()), "start");
+    check(cudaDeviceGetAttribute(&capability_, cudaDevAttrComputeCapabilityMajor, ordinal), "say what a GPU is");
   }
 
   /// c[m,n] = (accumulate ? c : 0) + op(a)[m,k] op(b)[k,n] + (bias ? bias[n] : 0), rounded once.
@@ -103,13 +105,15 @@ class gemm {
     return s.m > 0 && s.n > 0 && s.k > 0 && offered(s, a, b, c, {CUBLASLT_EPILOGUE_BGRADB, sum}) != nullptr;
   }
   /// c as above, without a bias, and sum[m] = the sum over k of op(a)[m,k]. cublasLt's documentation says that the sums are
-  /// written, not added, and of c's type.
-  /// Errors  throws mpx::error where cublasLt does not offer it
+  /// written, not added, and of c's type. Where it offers them and then does not give them, they are taken behind the product.
+  /// Shapes  a transposed
   template <class T>
   void with_row_sum(gemm_shape const& s, T const* a, T const* b, float* c, float* sum) {
     // cublasLt's b is a, and the columns of its d are the rows of c.
-    if (!multiply(s, a, b, c, epilogue{CUBLASLT_EPILOGUE_BGRADB, sum}))
-      detail::check(CUBLAS_STATUS_NOT_SUPPORTED, "add up rows beside a product");
+    if (multiply(s, a, b, c, epilogue{CUBLASLT_EPILOGUE_BGRADB, sum})) return;
+    (*this)(s, a, b, c, static_cast<T const*>(nullptr));
+    check(cudaMemsetAsync(sum, 0, s.m * sizeof(float), queue()), "clear sums");
+    launch(add_rows<T>{sum, a, s.k, s.m});
   }
 
   /// Whether cublasLt offers gelu beside a product for this shape and these operands. What its tanh loses is not documented: it
@@ -146,6 +150,8 @@ class gemm {
 
  private:
   static constexpr std::size_t workspace_size = std::size_t{32} << 20;
+  /// GPUs before Hopper are known to take longer for gelu beside a product than for both apart (llm.c: its choice too).
+  static constexpr int least_for_gelu = 9;
   static constexpr std::uint32_t most_alignment = 16;  ///< of operands, in bytes: what the fastest loads need
 
   /// What cublasLt does beside the product, and what it reads or writes for that: a vector, and a matrix as large as d.
@@ -193,7 +199,9 @@ class gemm {
     return {bias != nullptr ? CUBLASLT_EPILOGUE_GELU_AUX_BIAS : CUBLASLT_EPILOGUE_GELU_AUX, bias, c};
   }
   /// cublasLt wants the rows of the matrix beside d to be a multiple of 8 elements.
-  static bool fits_gelu(gemm_shape const& s) { return s.m > 0 && s.n > 0 && s.k > 0 && s.n % 8 == 0 && !s.accumulate; }
+  bool fits_gelu(gemm_shape const& s) const {
+    return capability_ >= least_for_gelu && s.m > 0 && s.n > 0 && s.k > 0 && s.n % 8 == 0 && !s.accumulate;
+  }
   static bool aligned(void const* p) { return reinterpret_cast<std::uintptr_t>(p) % most_alignment == 0; }
 
   /// False, and nothing is done, where cublasLt does not offer the epilogue for the shape; it is asked once.
@@ -301,6 +309,7 @@ class gemm {
 
   detail::lt_object<cublasLtHandle_t, cublasLtDestroy> handle_;
   int ordinal_;
+  int capability_ = 0;  ///< its major number
   memory workspace_;
   growing_memory wide_;  ///< sums in f32
   std::unordered_map<key, entry, hash> table_;

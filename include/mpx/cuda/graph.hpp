@@ -16,34 +16,36 @@ namespace mpx::on_cuda {
 class graph {
  public:
   graph() = default;
+  /// What CUDA cannot make of it, or has no memory for, it says here, and not when the graph is started.
   explicit graph(cudaGraph_t recorded) : recorded_(recorded) {
-    if (cudaGraphInstantiate(&all_, recorded_, 0) == cudaSuccess) return;
-    cudaGetLastError();
-    all_ = nullptr;
+    can_start_ = cudaGraphInstantiate(&all_, recorded_, 0) == cudaSuccess && cudaGraphUpload(all_, queue()) == cudaSuccess;
+    if (!can_start_) cudaGetLastError();
   }
-  graph(graph&& other) noexcept
-      : recorded_(std::exchange(other.recorded_, nullptr)), all_(std::exchange(other.all_, nullptr)) {}
+  graph(graph&& other) noexcept { swap(other); }
   graph& operator=(graph&& other) noexcept {
-    std::swap(recorded_, other.recorded_);
-    std::swap(all_, other.all_);
+    swap(other);
     return *this;
   }
   ~graph() {
-    if (all_ != nullptr) cudaGraphExecDestroy(all_);  // one that is under way comes to its end first
+    if (all_ != nullptr) cudaGraphExecDestroy(all_);  // one that is under way is freed when it comes to its end
     if (recorded_ != nullptr) cudaGraphDestroy(recorded_);
   }
 
-  [[nodiscard]] bool can_start() const noexcept { return all_ != nullptr; }
+  [[nodiscard]] bool can_start() const noexcept { return can_start_; }
 
-  /// The kernel at this place has another operand from the next start on: its body.
-  /// Returns  false when CUDA does not let it
-  [[nodiscard]] bool change(cudaGraphNode_t place, void const* body) {
+  /// A kernel of the graph.
+  struct place {
+    cudaGraphNode_t node = nullptr;
     cudaKernelNodeParams of{};
+  };
+  /// It has another operand from the next start on: its body.
+  /// Returns  false when CUDA does not let it
+  [[nodiscard]] bool change(place const& where, void const* body) {
     void* operands[] = {const_cast<void*>(body)};  // is copied from
-    bool changed = cudaGraphKernelNodeGetParams(place, &of) == cudaSuccess;
+    cudaKernelNodeParams of = where.of;
     of.kernelParams = operands;
     of.extra = nullptr;
-    changed = changed && cudaGraphExecKernelNodeSetParams(all_, place, &of) == cudaSuccess;
+    bool const changed = cudaGraphExecKernelNodeSetParams(all_, where.node, &of) == cudaSuccess;
     if (!changed) cudaGetLastError();
     return changed;
   }
@@ -52,20 +54,37 @@ class graph {
   void start() const { check(cudaGraphLaunch(all_, queue()), "start a graph"); }
 
  private:
+  void swap(graph& other) noexcept {
+    std::swap(recorded_, other.recorded_);
+    std::swap(all_, other.all_);
+    std::swap(can_start_, other.can_start_);
+  }
+
   cudaGraph_t recorded_ = nullptr;
   cudaGraphExec_t all_ = nullptr;
+  bool can_start_ = false;
 };
 
 /// Records what this thread asks of its queue. Other threads, and calls that ask for nothing of the queue, go on as ever.
 class graph_recorder {
  public:
   using graph = on_cuda::graph;
-  using place = cudaGraphNode_t;
+  using place = graph::place;
 
   void begin() { check(cudaStreamBeginCapture(queue(), cudaStreamCaptureModeRelaxed), "record its work"); }
 
   /// Errors  throws mpx::error when the last operation was not one kernel of this size
   [[nodiscard]] place last(launch_size const& size) const {
+    place where{end_of_record(), {}};
+    auto const& of = where.of;
+    bool const is_it = where.node != nullptr && cudaGraphKernelNodeGetParams(where.node, &where.of) == cudaSuccess &&
+                       of.gridDim.x == size.blocks && of.blockDim.x == size.threads && of.sharedMemBytes == size.shared;
+    if (!is_it) check(cudaErrorStreamCaptureInvalidated, "record a kernel");
+    return where;
+  }
+
+  /// What the next operation will stand behind: another one, where something was recorded meanwhile.
+  [[nodiscard]] cudaGraphNode_t end_of_record() const {
     cudaStreamCaptureStatus status{};
     cudaGraphNode_t const* nodes = nullptr;
     std::size_t count = 0;
@@ -75,12 +94,7 @@ class graph_recorder {
 #else
     check(cudaStreamGetCaptureInfo_v2(queue(), &status, nullptr, nullptr, &nodes, &count), "say what it has recorded");
 #endif
-    cudaKernelNodeParams of{};
-    bool const is_it = status == cudaStreamCaptureStatusActive && count == 1 &&
-                       cudaGraphKernelNodeGetParams(nodes[0], &of) == cudaSuccess && of.gridDim.x == size.blocks &&
-                       of.blockDim.x == size.threads && of.sharedMemBytes == size.shared;
-    if (!is_it) check(cudaErrorStreamCaptureInvalidated, "record a kernel");
-    return nodes[0];
+    return status == cudaStreamCaptureStatusActive && count == 1 ? nodes[0] : nullptr;
   }
 
   /// Returns  false when CUDA makes no graph of it

@@ -2,6 +2,7 @@
 /// How the GPU runs a body. Included by .cu files alone.
 #pragma once
 
+#include <atomic>
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
@@ -142,13 +143,25 @@ __global__ void __launch_bounds__(most_threads<Body>, blocks_at_once<Body>) run_
   body(gpu_block{reinterpret_cast<std::byte*>(memory)});
 }
 
+/// Once for a kernel on each GPU, and as much as that has: what one thread asks for is never less than another one needs.
+inline void allow_all_shared_memory(void const* kernel, std::atomic<std::uint64_t>& asked_on) {
+  int ordinal = 0, most = 0;
+  check(cudaGetDevice(&ordinal), "say which GPU it is");
+  std::uint64_t const own = ordinal < 64 ? std::uint64_t{1} << ordinal : 0;
+  if ((asked_on & own) != 0) return;
+  check(cudaDeviceGetAttribute(&most, cudaDevAttrMaxSharedMemoryPerBlockOptin, ordinal), "say how much shared memory it has");
+  check(cudaFuncSetAttribute(kernel, cudaFuncAttributeMaxDynamicSharedMemorySize, most), "give a block so much shared memory");
+  asked_on |= own;
+}
+
 template <class Body>
 void launch(Body const& body) {
   launch_size const size = body.size();
   if (size.blocks == 0) return;
-  if (size.shared > 48 * 1024)  // more has to be asked for
-    check(cudaFuncSetAttribute(run_body<Body>, cudaFuncAttributeMaxDynamicSharedMemorySize, static_cast<int>(size.shared)),
-          "give a block so much shared memory");
+  if (size.shared > 48 * 1024) {  // more has to be asked for
+    static std::atomic<std::uint64_t> asked = 0;
+    allow_all_shared_memory(reinterpret_cast<void const*>(&run_body<Body>), asked);
+  }
   run_body<<<static_cast<unsigned>(size.blocks), size.threads, size.shared, queue()>>>(body);
   check(cudaGetLastError(), "start a kernel");
 }

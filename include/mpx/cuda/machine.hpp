@@ -123,7 +123,14 @@ class gpu {
     upload(decision_.first_portion, first_portion.data(), first_portion.size_bytes());
     results_.keep(losses.data(), losses.size(), decision_.losses);
     results_.keep(squares.data(), squares.size(), decision_.squares);
+    results_.keep(as_floats(&decided_), sizeof decided_ / sizeof(float), as_floats(decision_.decision));
+    wait_for_queue();  // the thread that decides has another one
   }
+
+  /// What it has decided, when finish() returns.
+  [[nodiscard]] update_decision const& decided() const noexcept { return decided_; }
+  /// Passes that one call has started.
+  [[nodiscard]] std::size_t pass_starts() const noexcept { return tape_.starts(); }
 
   /// `from`, the host's, may be used again when it returns.
   void upload(void* to, void const* from, std::size_t bytes) {
@@ -178,6 +185,7 @@ class gpu {
   }
   number_places added_to(float* to, std::size_t stride, std::size_t count) { return results_.added_to(to, stride, count); }
   [[nodiscard]] decision_operands const& decision() const noexcept { return decision_; }
+  void decision_is_asked_for() { results_.is_written(as_floats(&decided_)); }
   [[nodiscard]] std::size_t own_bytes() const noexcept { return scratch_.size() + decision_memory_.size(); }
   [[nodiscard]] int ordinal() const noexcept { return ordinal_; }
 
@@ -188,6 +196,7 @@ class gpu {
   results<pinned_floats> results_;
   memory decision_memory_;
   decision_operands decision_;
+  update_decision decided_;
   tape<graph_recorder> tape_;
 };
 

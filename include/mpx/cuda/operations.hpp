@@ -30,7 +30,7 @@ namespace mpx::on_cuda {
 ///   written_to(to)                                  where a body writes what the host's number *to becomes
 ///   rows_written_to(to, stride, rows, width)        the same for rows of numbers
 ///   added_to(to, stride, count)                     number_places of what every `stride`-th of them grows by
-///   decision()                                      decision_operands, where the device has prepared to decide
+///   decision(), decision_is_asked_for()             decision_operands, where the device has prepared to decide
 /// Types   T in {float, bf16, f16}; A = accumulator_t<T>
 /// Errors  throws mpx::error when a head is wider than most_head_width
 template <class Device>
@@ -237,6 +237,7 @@ class operations : public Device {
   template <class Decides>
   void decide(Decides const& by) {
     this->run(on_cuda::decide<Decides>{this->decision(), by});
+    this->decision_is_asked_for();
   }
 
  private:

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstddef>
+#include <cstring>
 #include <utility>
 #include <vector>
 
@@ -37,6 +38,8 @@ class results {
 
   /// The n numbers from *of on have a place on the GPU from now on.
   void keep(float* of, std::size_t n, float* on_gpu) { kept_.push_back({of, n, on_gpu, Shared::take(n), false}); }
+  /// A kernel has been asked to write kept numbers from *of on.
+  void is_written(float const* of) { holder_of(of)->written = true; }
 
   /// Where a kernel writes what *to becomes.
   [[nodiscard]] float* written_to(float* to) {
@@ -67,7 +70,7 @@ class results {
   void hand_out() {
     for (auto& one : kept_)
       if (std::exchange(one.written, false))
-        for (std::size_t i = 0; i < one.n; ++i) one.of[i] = one.on_host[i];
+        std::memcpy(one.of, one.on_host, one.n * sizeof(float));
     for (auto const& one : asked_)
       for (std::size_t r = 0; r < one.rows; ++r)
         for (std::size_t c = 0; c < one.width; ++c) {

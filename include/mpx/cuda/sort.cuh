@@ -18,14 +18,15 @@ namespace detail {
 
 /// Shapes  all: [rows]
 inline cudaError_t sort_pairs(void* workspace, std::size_t& bytes, std::int32_t const* ids, std::int32_t* sorted_ids,
-                              std::int32_t const* in_order, std::int32_t* sorted_rows, std::size_t rows) {
+                              std::int32_t const* in_order, std::int32_t* sorted_rows, std::size_t rows, cudaStream_t in) {
   return cub::DeviceRadixSort::SortPairs(workspace, bytes, ids, sorted_ids, in_order, sorted_rows, static_cast<int>(rows), 0,
-                                         32, queue());
+                                         32, in);
 }
 
+/// Nothing is started, so no queue is asked for.
 [[nodiscard]] inline std::size_t sort_workspace(std::size_t rows) {
   std::size_t bytes = 0;
-  check(sort_pairs(nullptr, bytes, nullptr, nullptr, nullptr, nullptr, rows), "say what a sort takes");
+  check(sort_pairs(nullptr, bytes, nullptr, nullptr, nullptr, nullptr, rows, nullptr), "say what a sort takes");
   return bytes;
 }
 
@@ -42,7 +43,7 @@ void sort_rows(Id const* ids, std::size_t rows, float* memory) {
   std::int32_t *const sorted_rows = sorted_ids + rows, *const in_order = sorted_rows + rows;
   launch(number_ids{in_order, rows});
   std::size_t bytes = detail::sort_workspace(rows);
-  check(detail::sort_pairs(in_order + rows, bytes, ids, sorted_ids, in_order, sorted_rows, rows), "sort ids");
+  check(detail::sort_pairs(in_order + rows, bytes, ids, sorted_ids, in_order, sorted_rows, rows, queue()), "sort ids");
 }
 
 }  // namespace mpx::on_cuda

@@ -67,6 +67,12 @@ struct totals_of {
   }
 };
 
+/// A decision's bytes, which are copied as if they were floats.
+[[nodiscard]] inline float* as_floats(update_decision* one) {
+  static_assert(sizeof *one % sizeof(float) == 0 && alignof(update_decision) == alignof(float));
+  return reinterpret_cast<float*>(one);
+}
+
 /// What a GPU decides from, and where it writes what it has decided: one after the other in a block of memory.
 /// Shapes  first_portion: [layers + 1]; squares: [portions, 2], of slices and of copies; losses: [microbatches]
 struct decision_operands {

@@ -12,6 +12,7 @@
 #include <vector>
 
 #include <mpx/backend/pass_name.hpp>
+#include <mpx/config/config.hpp>
 #include <mpx/core/error.hpp>
 #include <mpx/cuda/block.hpp>
 #include <mpx/cuda/open_pass.hpp>
@@ -35,6 +36,7 @@ concept starts_a_body = requires(Operation const one) {
 /// An operation is a trivially copyable struct that a call starts. A `Recorder` offers
 ///   begin()            operations that this thread starts from now on are recorded, and not done
 ///   last(launch_size)  the place of the last one in the record, a body of that size
+///   end_of_record()    what the next one will stand behind: something else, where anything was recorded meanwhile
 ///   end(graph&)        the record is a graph; false when it cannot be one
 ///   drop()             there is no record
 /// and its `graph`, which is empty when made so,
@@ -46,7 +48,7 @@ class tape {
  public:
   /// Graphs that are kept at once: the least recently used one makes room. They take memory of the GPU.
   static constexpr std::size_t most_graphs = 64;
-  /// How often passes of a name may turn out to be different before they are done one by one for good.
+  /// How often in a row passes of a name may turn out to be different before they are done one by one for good.
   static constexpr int most_misses = 3;
 
   template <class Pass>
@@ -56,10 +58,13 @@ class tape {
     of.used = ++passes_;
     if (of.misses >= most_misses || !std::exchange(of.seen, true)) return pass();
     open_ = &of;
-    doing_ = of.recorded ? doing::comparing : doing::recording;
     next_ = 0;
     changed_.clear();
-    if (doing_ == doing::recording) recorder_.begin();
+    if (!of.recorded) {
+      recorder_.begin();
+      end_ = recorder_.end_of_record();
+    }
+    doing_ = of.recorded ? doing::comparing : doing::recording;
     show();
     try {
       pass();
@@ -74,9 +79,10 @@ class tape {
 
   /// Starts an operation, now or with the pass that is open.
   template <class Operation>
-  void call(Operation const& one) {
+  void call(Operation one) {
     static_assert(std::is_trivially_copyable_v<Operation> && alignof(Operation) <= alignment);
     if (doing_ == doing::plainly) return one();
+    MPX_CLEAR_PADDING(one);  // bytes are compared
     if (doing_ == doing::recording) return note(one);
     if (is_next(one)) return;
     interrupt();
@@ -87,9 +93,8 @@ class tape {
   void interrupt() {
     if (doing_ == doing::plainly) return;
     open_pass::hide();
-    bool const was_recording = std::exchange(doing_, doing::plainly) == doing::recording;
-    if (was_recording) recorder_.drop();
-    play(*open_, was_recording ? open_->calls.size() : next_);
+    if (std::exchange(doing_, doing::plainly) == doing::recording) start_record(*open_);
+    else play(*open_, next_);
     forget(*open_);
   }
 
@@ -147,6 +152,10 @@ class tape {
     place where{};
     open_pass::hide();  // this is how work comes into the queue
     try {
+      if (recorder_.end_of_record() != end_) {
+        interrupt();
+        return one();
+      }
       one();
       if constexpr (starts_a_body<Operation>)
         if (one.body.size().blocks > 0) where = recorder_.last(one.body.size());
@@ -154,6 +163,7 @@ class tape {
       interrupt();
       return one();
     }
+    end_ = recorder_.end_of_record();
     show();
     auto& bytes = open_->bytes;
     std::size_t const at = (bytes.size() + alignment - 1) / alignment * alignment;
@@ -185,18 +195,28 @@ class tape {
     if (doing_ == doing::plainly) return;
     open_pass::hide();
     if (doing_ == doing::recording) {
+      bool const all_noted = recorder_.end_of_record() == end_;
       doing_ = doing::plainly;
-      open_->recorded = recorder_.end(open_->all);
-      if (!open_->recorded) {
-        play(*open_, open_->calls.size());
-        return forget(*open_);
-      }
+      open_->recorded = start_record(*open_) && all_noted;
+      if (!open_->recorded) return forget(*open_);
+      ++starts_;
+      return;
     } else {
       if (next_ != open_->calls.size() || !change()) return interrupt();
       doing_ = doing::plainly;
+      open_->misses = 0;
     }
     open_->all.start();
     ++starts_;
+  }
+  /// What was recorded is started, noted or not; where no graph can be made of it, what was noted is started one by one.
+  bool start_record(record& of) {
+    if (!recorder_.end(of.all)) {
+      play(of, of.calls.size());
+      return false;
+    }
+    of.all.start();
+    return true;
   }
   void show() {
     open_pass::show(this, [](void* self) { static_cast<tape*>(self)->interrupt(); });
@@ -211,6 +231,7 @@ class tape {
   std::list<record> records_;
   record* open_ = nullptr;  ///< the pass under way, unless it is done plainly
   doing doing_ = doing::plainly;
+  decltype(std::declval<Recorder const&>().end_of_record()) end_{};  ///< of the record, as far as it is noted
   std::size_t next_ = 0;              ///< which call of the record is compared next
   std::vector<std::size_t> changed_;  ///< calls whose operands are others than in the graph
   std::size_t passes_ = 0, starts_ = 0;

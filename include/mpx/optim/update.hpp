@@ -4,7 +4,9 @@
 
 #include <array>
 #include <cstddef>
+#include <type_traits>
 
+#include <mpx/backend/operations.hpp>
 #include <mpx/policy/optimizer.hpp>
 #include <mpx/policy/sharding.hpp>
 #include <mpx/tensor/view.hpp>
@@ -27,6 +29,11 @@ struct whole_squares {
 };
 
 }  // namespace detail
+
+/// An update goes by a factor that was decided, behind all that may fail; or by what the machine decides, which nobody has
+/// waited for: what went wrong on it before may come out now.
+template <class Factor>
+inline constexpr bool is_decided = !std::is_same_v<Factor, decided_by_machine>;
 
 /// Sums of squares of one tensor rank. Those of slices are added up over the tensor ranks, those of copies are counted once.
 template <class A>
@@ -54,7 +61,7 @@ void add_squares(Machine& machine, square_sums<A>* sums, Gradient gradient, std:
 template <class Optimizer, class Machine, view Master, view Weights, view Gradient, class A, std::size_t States, class Factor,
           class Bound>
 void update_parameter(Machine& machine, typename Optimizer::constants const& constants, Master master, Weights weights,
-                      Gradient gradient, std::array<A*, States> const& states, std::size_t n, Factor factor, Bound bound) noexcept {
+                      Gradient gradient, std::array<A*, States> const& states, std::size_t n, Factor factor, Bound bound) noexcept(is_decided<Factor>) {
   static_cast<void>(sizeof(detail::reduced_gradient<laid_out_t<Master::mesh_layout>, laid_out_t<Gradient::mesh_layout>>));
   require_same_memory<Machine, Master, Weights, Gradient>();
   machine.template update<Optimizer>(constants, master.data, weights.data, gradient.data, states, n, factor, bound);

@@ -30,7 +30,7 @@ concept clipping_policy =
 
 /// Gradients pass unchanged.
 struct no_clipping {
-  [[nodiscard]] constexpr float scale(float) const noexcept { return 1.0f; }
+  [[nodiscard]] MPX_HOST_DEVICE constexpr float scale(float) const noexcept { return 1.0f; }
 };
 
 /// Each gradient element is kept within [-limit, limit]. This may turn the gradient; its norm stays unbounded by it.
@@ -52,7 +52,7 @@ struct clip_by_value {
 struct clip_by_global_norm {
   float max_norm = 1.0f;
 
-  [[nodiscard]] constexpr float scale(float norm) const noexcept { return norm > max_norm ? max_norm / norm : 1.0f; }
+  [[nodiscard]] MPX_HOST_DEVICE constexpr float scale(float norm) const noexcept { return norm > max_norm ? max_norm / norm : 1.0f; }
 };
 
 }  // namespace mpx

@@ -224,7 +224,7 @@ class executor {
     if constexpr (replica_type::decides_by_itself) {
       mine.update_undecided(gradients, job_, squares_);
       mine.finish(me.stage_device);
-      decision_ = decide();  // from the same numbers in the same order
+      decision_ = mine.decided();
       return;
     }
     // Each portion counts once: where gradients are the same on every data rank, the first one's squares are everyone's.

@@ -139,7 +139,7 @@ class replica {
 
   /// The optimizer's step on what this rank updates. `factor`: of every gradient, or decided_by_machine.
   template <class State, class Factor>
-  [[nodiscard]] updated_weights<updated> update(device_gradients<State> const& of, job<Recipe> const& asked, Factor factor) noexcept {
+  [[nodiscard]] auto update(device_gradients<State> const& of, job<Recipe> const& asked, Factor factor) noexcept(is_decided<Factor>) {
     constexpr std::size_t count = static_cast<std::size_t>(Recipe::optimizer::states);
     each_stage_of(of.device(), [&](auto& stage) {
       stage.template each_typed_run<State>([&](auto const& p) {
@@ -154,15 +154,17 @@ class replica {
     return updated_weights<updated>(of.device());
   }
 
-  // --- where there is one device, and its machine decides by itself ---------------------------------------------------
+  /// There is one device, and its machine decides by itself.
   static constexpr bool decides_by_itself = plan.mesh.devices() == 1 && decides_updates<machine_on<plan.devices[0].kind>>;
 
   /// Before the first step: where the host reads losses and squares, of which each step leaves its own there.
   void prepare_to_decide(std::span<accumulate> losses, std::span<square_sums<accumulate>> squares) {
     static_assert(sizeof(square_sums<accumulate>) == 2 * sizeof(accumulate));
-    std::span const numbers(reinterpret_cast<accumulate*>(squares.data()), 2 * squares.size());
-    devices_.template at<0>().processor.prepare_to_decide(losses, numbers, first_portion());
+    devices_.template at<0>().processor.prepare_to_decide(
+        losses, std::span(reinterpret_cast<accumulate*>(squares.data()), 2 * squares.size()), first_portion());
   }
+  /// Of the last update, when the device has finished.
+  [[nodiscard]] update_decision const& decided() { return devices_.template at<0>().processor.decided(); }
   /// Squares, decision and update, which nobody waits for in between.
   template <class State>
   void update_undecided(device_gradients<State> const& of, job<Recipe> const& asked, std::span<square_sums<accumulate>> squares) {
@@ -187,11 +189,8 @@ class replica {
         if (plan.stages[s].device_index == device)
           on_stage(s, [&](auto& stage) { reducers_[s].gather(stage.all_weights()); });
   }
-
   /// The calling thread works for this device from now on.
-  void use(std::size_t device) {
-    devices_.on(device, [](auto& d) { d.processor.use(); });
-  }
+  void use(std::size_t device) { devices_.on(device, [](auto& d) { d.processor.use(); }); }
   /// Everything that a device was asked for is done, and the numbers that it gives the host are written.
   void finish(std::size_t device) {
     devices_.on(device, [](auto& d) { d.processor.finish(); });
@@ -402,7 +401,7 @@ class replica {
         case action_kind::backward:
           if constexpr (!splits)
             pass(pass_kind::backward, [&] { stage.backward(asked.values, part, a.slot, replaces, before, after); });
-          end_pass(s);
+          end_pass(stage, a);
           break;
         case action_kind::backward_input:
           if constexpr (splits)
@@ -413,7 +412,7 @@ class replica {
             pass(pass_kind::backward_weights, [&] {
               stage.backward_weights(asked.values, part, {a.slot, a.deferred}, replaces, before, after);
             });
-          end_pass(s);
+          end_pass(stage, a);
           break;
         case action_kind::receive_forward:
           each_stream(s - 1, part, [&](std::size_t k, int held, std::size_t bytes) {
@@ -459,20 +458,21 @@ class replica {
   template <class Stage>
   void reduce([[maybe_unused]] Stage& stage, [[maybe_unused]] std::size_t s, [[maybe_unused]] std::size_t row,
               [[maybe_unused]] int number) {
-    auto const m = static_cast<std::size_t>(number);
     if constexpr (plan.mesh.data > 1) {
+      auto const m = static_cast<std::size_t>(number);
       if constexpr (sums_in_a_tree)
         reducers_[s].each_section_of(row, [&](auto const& of) { stage.fold_gradients(m, plan.microbatches, of.begin, of.size()); });
       reducers_[s].leave(row, backwards_done_[s] + 1 == plan.microbatches);
-    } else if constexpr (sums_in_a_tree) {
-      if (row == stage.info().first) stage.fold_gradients(m, plan.microbatches, 0, stage.info().parameter_elements);
     }
   }
 
-  /// A backward has added all that it has to the gradients of stage s.
-  void end_pass(std::size_t s) {
-    ++backwards_done_[s];
-    if constexpr (plan.mesh.data > 1) reducers_[s].end_pass();
+  /// A backward has added all that it has to the gradients of a stage.
+  template <class Stage>
+  void end_pass(Stage& stage, action const& a) {
+    ++backwards_done_[stage.number()];
+    if constexpr (plan.mesh.data > 1) reducers_[stage.number()].end_pass();
+    else if constexpr (sums_in_a_tree)
+      stage.fold_gradients(static_cast<std::size_t>(a.microbatch), plan.microbatches, 0, stage.info().parameter_elements);
   }
 
   template <class F>
