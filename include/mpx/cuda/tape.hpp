@@ -150,20 +150,23 @@ class tape {
   template <class Operation>
   void note(Operation const& one) {
     place where{};
+    bool can_be_noted = false;
     open_pass::hide();  // this is how work comes into the queue
     try {
-      if (recorder_.end_of_record() != end_) {
-        interrupt();
-        return one();
+      can_be_noted = recorder_.end_of_record() == end_;
+      if (can_be_noted) {
+        one();
+        if constexpr (starts_a_body<Operation>)
+          if (one.body.size().blocks > 0) where = recorder_.last(one.body.size());
+        end_ = recorder_.end_of_record();
       }
-      one();
-      if constexpr (starts_a_body<Operation>)
-        if (one.body.size().blocks > 0) where = recorder_.last(one.body.size());
     } catch (error const&) {  // it may be something that cannot be recorded
+      can_be_noted = false;
+    }
+    if (!can_be_noted) {
       interrupt();
       return one();
     }
-    end_ = recorder_.end_of_record();
     show();
     auto& bytes = open_->bytes;
     std::size_t const at = (bytes.size() + alignment - 1) / alignment * alignment;
@@ -199,14 +202,12 @@ class tape {
       doing_ = doing::plainly;
       open_->recorded = start_record(*open_) && all_noted;
       if (!open_->recorded) return forget(*open_);
-      ++starts_;
-      return;
     } else {
       if (next_ != open_->calls.size() || !change()) return interrupt();
       doing_ = doing::plainly;
       open_->misses = 0;
+      open_->all.start();
     }
-    open_->all.start();
     ++starts_;
   }
   /// What was recorded is started, noted or not; where no graph can be made of it, what was noted is started one by one.
