@@ -20,9 +20,9 @@ static_assert(mib_on_each<2> < 0.65 * mib_on_each<1> && mib_on_each<4> < 0.65 * 
 // What it costs: sums over the ranks. Of the stream, 8 x 32 rows of 64 values: forward, one behind the embedding and
 // two in each block; backward, two in each block and one before the head. In the loss, four f32 numbers for each row,
 // which are all that its ranks tell each other: nobody ever holds logits of the whole vocabulary.
-constexpr std::size_t rows = 8 * 32, stream = rows * 64 * sizeof(mpx::bf16);
+constexpr std::size_t stream_rows = 8 * 32, stream = stream_rows * 64 * sizeof(mpx::bf16);
 static_assert(plan<1>.tensor_sum_bytes(0).count == 0);
-static_assert(plan<2>.tensor_sum_bytes(0).count == (1 + 2 * 2 + 2 * 2 + 1) * stream + rows * 4 * sizeof(float));
+static_assert(plan<2>.tensor_sum_bytes(0).count == (1 + 2 * 2 + 2 * 2 + 1) * stream + stream_rows * 4 * sizeof(float));
 
 // The ranks may share the rows between sharded layers as well: one more word in the recipe, fewer activations kept.
 using rows_too = mpx::recipe<mpx::mesh<mpx::tensor<2>>, mpx::sequence_parallel, mpx::bf16_mixed, mpx::adamw,
