@@ -11,6 +11,7 @@
 #include <mpx/cuda/reduce.hpp>
 #include <mpx/cuda/row_sums.hpp>
 #include <mpx/cuda/rows.hpp>
+#include <mpx/cuda/side_by_side.hpp>
 #include <mpx/cuda/sort.cuh>
 #include <mpx/cuda/sums.hpp>
 #include <mpx/optim/decision.hpp>
@@ -52,7 +53,7 @@ template void const* const* activation_launches<f16, relu, gelu, gelu_tanh, silu
 
 template <class T, class Clipping, class... Optimizer>
 void const* const* update_launches() {
-  return compiled_launches<decide<decides_update<Clipping>>, update<Optimizer, T, element_bound<Clipping>>...>();
+  return compiled_launches<decide<decides_update<Clipping>>, side_by_side<update<Optimizer, T, element_bound<Clipping>>>...>();
 }
 template void const* const* update_launches<float, no_clipping, sgd, sgd_momentum, adam, adamw>();
 template void const* const* update_launches<float, clip_by_value, sgd, sgd_momentum, adam, adamw>();
@@ -69,7 +70,8 @@ template void launch(number_ids const&);
 template std::size_t sort_memory<std::int32_t>(std::size_t);
 template void sort_rows(std::int32_t const*, std::size_t, float*);
 template void launch(swap_axes const&);
-template void launch(chunk_squares const&);
+template void launch(side_by_side<chunk_squares> const&);
+template void launch(side_by_side<totals_of> const&);
 template void launch(totals_of const&);
 template void launch(attention_bias_gradient const&);
 template void launch(combine_parts<double> const&);

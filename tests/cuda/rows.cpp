@@ -187,3 +187,66 @@ TEMPLATE_TEST_CASE("the loss's bodies give what the host gives", "[cuda][rows]",
   for (std::size_t const vocabulary : {1, 13, 65, 300}) laws::losses_agree<emulated_backend, TestType>(5, vocabulary);
   for (std::size_t const rows : {0, 33}) laws::losses_agree<emulated_backend, TestType>(rows, 13);  // none; more than a warp adds
 }
+
+namespace {
+
+/// Sums of squares and Adam steps of parameters of these sizes, together or one by one.
+std::vector<std::vector<float>> squares_and_updates(std::vector<std::size_t> const& sizes, bool together) {
+  emulated_backend::machine m;
+  std::vector<std::vector<float>> all;
+  std::vector<float> sums(2 * (sizes.size() + 200), 0.5f);
+  for (std::size_t i = 0; i < sizes.size(); ++i)
+    for (std::uint32_t part = 0; part < 4; ++part)  // gradient, master, two states
+      all.push_back(laws::numbers<float>(sizes[i], static_cast<std::uint32_t>(i) + part));
+  auto const run = [&](auto const& work) {
+    if (together) m.together(work);
+    else work();
+  };
+  constexpr std::size_t portion = 3 * 16384;
+  run([&] {
+    for (std::size_t i = 0, at = 0; i < sizes.size(); ++i) {
+      m.add_squares(&sums[2 * at], 2, all[4 * i].data(), sizes[i], portion);
+      at += (sizes[i] + portion - 1) / portion;
+    }
+  });
+  run([&] {
+    for (std::size_t i = 0; i < sizes.size(); ++i)
+      m.template update<mpx::adam>(mpx::adam{}.at(static_cast<long>(i % 3 + 1), 0.1f), all[4 * i + 1].data(), static_cast<float*>(nullptr),
+                                   static_cast<float const*>(all[4 * i].data()),
+                                   std::array<float*, 2>{all[4 * i + 2].data(), all[4 * i + 3].data()}, sizes[i], 0.5f,
+                                   mpx::element_bound<mpx::no_clipping>{});
+  });
+  m.finish();
+  all.push_back(sums);
+  return all;
+}
+
+}  // namespace
+
+TEST_CASE("what is started together gives the bits of what is started one by one", "[cuda][rows]") {
+  // Parameters without elements, more than one start has room for, and one of several portions.
+  std::vector<std::size_t> sizes{0, 1, 2049, 4 * 16384 + 5, 0, 300};
+  for (std::size_t i = 0; i < 150; ++i) sizes.push_back(1 + i % 7);
+  sizes.push_back(0);
+  auto const together = squares_and_updates(sizes, true), alone = squares_and_updates(sizes, false);
+  REQUIRE(together.size() == alone.size());
+  for (std::size_t i = 0; i < alone.size(); ++i) CHECK(laws::same_bits(together[i], alone[i]));
+  CHECK(!laws::same_bits(alone[1 + 4], laws::numbers<float>(1, 2)));  // a master that has moved
+  CHECK(squares_and_updates({}, true).size() == 1);
+}
+
+TEST_CASE("bodies are started together as long as they are alike", "[cuda][rows]") {
+  using mpx::on_cuda::totals_of;
+  mpx::on_cuda::side_by_side<totals_of> all{};
+  CHECK(all.size().blocks == 0);
+  totals_of const narrow{{}, 3, nullptr, 9, 3}, wide{{}, 1, nullptr, 100, 100}, none{{}, 0, nullptr, 0, 3};
+  CHECK(all.add(narrow));
+  CHECK(all.add(none));
+  CHECK(!all.add(wide));  // of more threads
+  CHECK(all.add(narrow));
+  CHECK(all.size().blocks == 6);
+  while (all.count < all.most) CHECK(all.add(narrow));
+  CHECK(!all.add(narrow));
+  CHECK(all.add(none));
+  CHECK(sizeof all <= 4096);
+}

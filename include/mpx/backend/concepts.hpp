@@ -191,6 +191,9 @@ concept transforms =
                 "relu_dropout_backward",
                 M, T>();
 
+/// A machine may also offer together(f): squares, or updates by one optimizer, that f asks for, and it asks for nothing else,
+/// are started together.
+///
 /// A machine need not, but may decide on updates by itself, so that nobody waits for it between gradients and update:
 ///   prepare_to_decide(losses, squares, first_portion)  once: where the host reads them; the layers' bounds among squares
 ///   begin_to_decide()                                  before add_squares of a step

@@ -138,7 +138,8 @@ template <class Body>
 inline constexpr unsigned blocks_at_once<Body> = Body::blocks_at_once;
 
 template <class Body>
-__global__ void __launch_bounds__(most_threads<Body>, blocks_at_once<Body>) run_body(Body body) {
+__global__ void __launch_bounds__(most_threads<Body>, blocks_at_once<Body>)
+    run_body(const __grid_constant__ Body body) {  // operands that a block chooses by number are not copied for that
   extern __shared__ __align__(16) unsigned char memory[];
   body(gpu_block{reinterpret_cast<std::byte*>(memory)});
 }

@@ -7,7 +7,10 @@
 #include <cstddef>
 #include <cstdint>
 #include <string>
+#include <new>
 #include <type_traits>
+#include <utility>
+#include <vector>
 
 #include <mpx/backend/operations.hpp>
 #include <mpx/core/dtype.hpp>
@@ -19,6 +22,7 @@
 #include <mpx/cuda/matrix_attention.hpp>
 #include <mpx/cuda/row_sums.hpp>
 #include <mpx/cuda/rows.hpp>
+#include <mpx/cuda/side_by_side.hpp>
 #include <mpx/cuda/sums.hpp>
 
 namespace mpx::on_cuda {
@@ -201,10 +205,23 @@ class operations : public Device {
   /// Every `stride`-th of the host's numbers grows by the squares of a portion of x when finish() returns.
   /// Shapes  sums: [ceil(n / portion)] numbers, `stride` apart; x: [n]
   void add_squares(float* sums, std::size_t stride, float const* x, std::size_t n, std::size_t portion) {
-    portion_chunks const chunks{n, portion};
-    float* const squares = this->scratch(chunks.count());
-    this->run(chunk_squares{squares, x, chunks});
-    this->run(totals_of{this->added_to(sums, stride, chunks.portions()), chunks.portions(), squares, chunks.count(), chunks.of_each()});
+    gathered_squares_.push_back({this->added_to(sums, stride, portion_chunks{n, portion}.portions()), x, {n, portion}});
+    if (!gathers_) start_gathered();
+  }
+  /// Squares, or updates of one kind, that f asks for - and it asks for nothing else - are started together.
+  template <class F>
+  void together(F&& f) {
+    gathers_ = true;
+    try {
+      f();
+    } catch (...) {
+      gathers_ = false;
+      gathered_squares_.clear();
+      gathered_updates_.start = nullptr;
+      throw;
+    }
+    gathers_ = false;
+    start_gathered();
   }
   /// The last row of each sequence, in the host's memory when finish() returns.
   /// Shapes  to: [sequences] rows of `stride` elements, x: [sequences, tokens, width], lengths: [sequences]
@@ -220,13 +237,13 @@ class operations : public Device {
   template <class Optimizer, class Constants, class T, class Sum, std::size_t States, std::invocable<Sum> Bound>
   void update(Constants const& constants, Sum* master, T* weights, Sum const* gradient, std::array<Sum*, States> state,
               std::size_t n, std::type_identity_t<Sum> factor, Bound bound) {
-    this->run(on_cuda::update<Optimizer, T, Bound>{constants, master, weights, gradient, state, n, factor, nullptr, bound});
+    gather(on_cuda::update<Optimizer, T, Bound>{constants, master, weights, gradient, state, n, factor, nullptr, bound});
   }
   template <class Optimizer, class Constants, class T, class Sum, std::size_t States, std::invocable<Sum> Bound>
   void update(Constants const& constants, Sum* master, T* weights, Sum const* gradient, std::array<Sum*, States> state,
               std::size_t n, decided_by_machine, Bound bound) {
-    this->run(on_cuda::update<Optimizer, T, Bound>{constants, master, weights, gradient, state, n, Sum(0),
-                                                   this->decision().decision, bound});
+    gather(on_cuda::update<Optimizer, T, Bound>{constants, master, weights, gradient, state, n, Sum(0),
+                                                this->decision().decision, bound});
   }
   /// Before the squares of a step that the device decides on, which are added up from 0.
   void begin_to_decide() {
@@ -241,6 +258,64 @@ class operations : public Device {
   }
 
  private:
+  struct squares_of {
+    number_places totals;
+    float const* x;
+    portion_chunks chunks;
+  };
+  /// Bodies that wait for others: a side_by_side of any kind, and how it is started.
+  struct waiting {
+    alignas(16) std::array<std::byte, 4096> bodies;
+    void (*start)(operations&) = nullptr;
+  };
+
+  template <class Body>
+  void gather(Body const& one) {
+    using all = side_by_side<Body>;
+    static_assert(sizeof(all) <= sizeof gathered_updates_.bodies && std::is_trivially_copyable_v<all>);
+    constexpr auto start = +[](operations& self) { self.run(*reinterpret_cast<all const*>(self.gathered_updates_.bodies.data())); };
+    if (gathered_updates_.start != nullptr && gathered_updates_.start != start) start_gathered();
+    if (gathered_updates_.start == nullptr) begin_to_gather<all>(start);
+    if (!reinterpret_cast<all*>(gathered_updates_.bodies.data())->add(one)) {
+      start_gathered();
+      begin_to_gather<all>(start);
+      static_cast<void>(reinterpret_cast<all*>(gathered_updates_.bodies.data())->add(one));
+    }
+    if (!gathers_) start_gathered();
+  }
+  template <class All>
+  void begin_to_gather(void (*start)(operations&)) {
+    ::new (gathered_updates_.bodies.data()) All{};
+    gathered_updates_.start = start;
+  }
+  void start_gathered() {
+    if (auto* const start = std::exchange(gathered_updates_.start, nullptr)) start(*this);
+    if (gathered_squares_.empty()) return;
+    std::size_t count = 0;
+    for (auto const& one : gathered_squares_) count += one.chunks.count();
+    float* const squares = this->scratch(count);
+    each_side_by_side<chunk_squares>(squares, [](squares_of const& of, float* sums) { return chunk_squares{sums, of.x, of.chunks}; });
+    each_side_by_side<totals_of>(squares, [](squares_of const& of, float* sums) {
+      return totals_of{of.totals, of.chunks.portions(), sums, of.chunks.count(), of.chunks.of_each()};
+    });
+    gathered_squares_.clear();
+  }
+  /// Starts made(of, where its chunks' sums are) for all gathered squares.
+  template <class Body, class Made>
+  void each_side_by_side(float* sums, Made made) {
+    side_by_side<Body> all{};
+    for (auto const& of : gathered_squares_) {
+      Body const one = made(of, sums);
+      if (!all.add(one)) {
+        this->run(all);
+        all = {};
+        static_cast<void>(all.add(one));
+      }
+      sums += of.chunks.count();
+    }
+    this->run(all);
+  }
+
   template <class KeyGradients, class QueryGradients, class T>
   void run_backward(attention_gradient_operands<T> const& of, T* dq, T* dk, T* dv, A<T>* d_bias) {
     this->run(KeyGradients{of, dk, dv});
@@ -263,6 +338,10 @@ class operations : public Device {
       throw error({.what = "head too wide", .where = "attention on a cuda device",
                    .expected = "at most " + std::to_string(most_head_width), .got = std::to_string(s.head_width)});
   }
+
+  bool gathers_ = false;
+  std::vector<squares_of> gathered_squares_;
+  waiting gathered_updates_;
 };
 
 }  // namespace mpx::on_cuda

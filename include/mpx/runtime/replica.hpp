@@ -16,13 +16,13 @@
 
 #include <mpx/backend/concepts.hpp>
 #include <mpx/backend/mixed.hpp>
-#include <mpx/backend/pass_name.hpp>
 #include <mpx/optim/decision.hpp>
 #include <mpx/optim/update.hpp>
 #include <mpx/plan/plan.hpp>
 #include <mpx/runtime/devices.hpp>
 #include <mpx/runtime/gradients.hpp>
 #include <mpx/runtime/links.hpp>
+#include <mpx/runtime/passes.hpp>
 #include <mpx/runtime/reducer.hpp>
 #include <mpx/runtime/stage.hpp>
 #include <mpx/runtime/step.hpp>
@@ -47,6 +47,7 @@ class replica {
   static constexpr bool sums_apart = sums_in_a_tree || Recipe::sums_each_microbatch;  ///< each microbatch's gradients before they meet
   static constexpr bool divides = Recipe::divides_optimizer;
   static constexpr bool splits = plan.capacity.splits_backward;
+  static constexpr bool meets_nobody = plan.mesh.data == 1 && T == 1;  ///< within a pass
   using over_data = std::conditional_t<divides, scattered_over_data, summed_over_data>;
   using over_tensor = also_over_tensor<over_data>;
   using over_mesh = also_over_stages<over_tensor>;
@@ -127,7 +128,7 @@ class replica {
   /// Shapes  squares: [portions of the model], as in first_portion()
   template <class State>
   void add_squares_of(device_gradients<State> const& of, std::span<square_sums<accumulate>> squares) {
-    each_stage_of(of.device(), [&](auto& stage) {
+    each_stage_together(of.device(), [&](auto& stage) {
       stage.template each_typed_run<State>([&](auto const& p) {
         if (!p.at.info->tied_to.empty()) return;  // a copy's gradient is its owner's
         auto const sums = squares.subspan(first_portion_[p.at.layer] + p.at.portion, portions_in(p.at.count));
@@ -141,7 +142,7 @@ class replica {
   template <class State, class Factor>
   [[nodiscard]] auto update(device_gradients<State> const& of, job<Recipe> const& asked, Factor factor) noexcept(is_decided<Factor>) {
     constexpr std::size_t count = static_cast<std::size_t>(Recipe::optimizer::states);
-    each_stage_of(of.device(), [&](auto& stage) {
+    each_stage_together(of.device(), [&](auto& stage) {
       stage.template each_typed_run<State>([&](auto const& p) {
         if (p.at.shared) return;
         std::array<accumulate*, count> states{};
@@ -169,7 +170,7 @@ class replica {
   template <class State>
   void update_undecided(device_gradients<State> const& of, job<Recipe> const& asked, std::span<square_sums<accumulate>> squares) {
     auto& machine = devices_.template at<0>().processor;
-    run_pass(machine, {.kind = pass_kind::update}, [&] {
+    run_pass<meets_nobody>(machine, {.kind = pass_kind::update}, [&] {
       machine.begin_to_decide();
       add_squares_of(of, squares);
       machine.decide(decides_update<typename Recipe::clipping>{asked.clipping, asked.loss_scale});
@@ -377,6 +378,12 @@ class replica {
     });
   }
 
+  /// And what f asks a stage's machine for may be done together.
+  template <class F>
+  void each_stage_together(std::size_t device, F&& f) {
+    each_stage_of(device, [&](auto& stage) { run_together(stage.machine(), [&] { f(stage); }); });
+  }
+
   void execute(action const& a, job<Recipe> const& asked, std::span<accumulate> losses) {
     microbatch const part = split(asked.data->size, static_cast<int>(data_rank_ * plan.microbatches) + a.microbatch,
                                   static_cast<int>(plan.mesh.data * plan.microbatches), T, plan.capacity.rows_over_tensor);
@@ -386,8 +393,8 @@ class replica {
       auto const after = [&](std::size_t row) { reduce(stage, s, row, a.microbatch); };
       bool const replaces = sums_apart || backwards_done_[s] == 0;
       auto const pass = [&](pass_kind kind, auto const& work) {
-        run_pass(stage.machine(), {kind, a.stage, a.slot, a.deferred, replaces, asked.kind == job_kind::train,
-                                   asked.capture != nullptr, part.size}, work);
+        run_pass<meets_nobody>(stage.machine(), {kind, a.stage, a.slot, a.deferred, replaces, asked.kind == job_kind::train,
+                                                 asked.capture != nullptr, part.size}, work);
       };
       switch (a.kind) {
         case action_kind::forward: {
@@ -436,13 +443,6 @@ class replica {
           break;
       }
     });
-  }
-
-  /// Where no device meets another in a pass, a machine that repeats passes may know this one from earlier steps.
-  template <class Machine, class Work>
-  static void run_pass(Machine& machine, pass_name const& name, Work const& work) {
-    if constexpr (plan.mesh.data == 1 && T == 1 && requires { machine.repeat(name, work); }) machine.repeat(name, work);
-    else work();
   }
 
   /// Before a backward of stage s begins with this layer.
