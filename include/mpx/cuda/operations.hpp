@@ -273,23 +273,23 @@ class operations : public Device {
   void gather(Body const& one) {
     using all = side_by_side<Body>;
     static_assert(sizeof(all) <= sizeof gathered_updates_.bodies && std::is_trivially_copyable_v<all>);
-    constexpr auto start = +[](operations& self) { self.run(*reinterpret_cast<all const*>(self.gathered_updates_.bodies.data())); };
-    if (gathered_updates_.start != nullptr && gathered_updates_.start != start) start_gathered();
-    if (gathered_updates_.start == nullptr) begin_to_gather<all>(start);
+    constexpr auto run_them = +[](operations& self) { self.run(*reinterpret_cast<all const*>(self.gathered_updates_.bodies.data())); };
+    if (gathered_updates_.start != nullptr && gathered_updates_.start != run_them) start_gathered();
+    if (gathered_updates_.start == nullptr) begin_to_gather<all>(run_them);
     if (!reinterpret_cast<all*>(gathered_updates_.bodies.data())->add(one)) {
       start_gathered();
-      begin_to_gather<all>(start);
+      begin_to_gather<all>(run_them);
       static_cast<void>(reinterpret_cast<all*>(gathered_updates_.bodies.data())->add(one));
     }
     if (!gathers_) start_gathered();
   }
   template <class All>
-  void begin_to_gather(void (*start)(operations&)) {
+  void begin_to_gather(void (*run_them)(operations&)) {
     ::new (gathered_updates_.bodies.data()) All{};
-    gathered_updates_.start = start;
+    gathered_updates_.start = run_them;
   }
   void start_gathered() {
-    if (auto* const start = std::exchange(gathered_updates_.start, nullptr)) start(*this);
+    if (auto* const run_them = std::exchange(gathered_updates_.start, nullptr)) run_them(*this);
     if (gathered_squares_.empty()) return;
     std::size_t count = 0;
     for (auto const& one : gathered_squares_) count += one.chunks.count();
