@@ -11,11 +11,11 @@ using recipe = mpx::recipe<mpx::mesh<mpx::pipeline<2>>, Schedule, mpx::bf16_mixe
 template <class Schedule>
 constexpr auto& plan = mpx::plan_v<model, recipe<Schedule>>;
 
-using eight = mpx::microbatches<8>;
-using eager = mpx::one_f_one_b<eight>;
-using in_turn = mpx::interleaved<eight, mpx::chunks<2>>;  // stages 0 1 0 1
-using halved = mpx::zb_h1<eight>;                       // gradients of weights come later, when there is time
-using in_a_v = mpx::zb_v<eight>;                        // the same, stages 0 1 1 0
+using eight_parts = mpx::microbatches<8>;
+using eager = mpx::one_f_one_b<eight_parts>;
+using in_turn = mpx::interleaved<eight_parts, mpx::chunks<2>>;  // stages 0 1 0 1
+using halved = mpx::zb_h1<eight_parts>;                         // gradients of weights come later, when there is time
+using in_a_v = mpx::zb_v<eight_parts>;                          // the same, stages 0 1 1 0
 
 static_assert(plan<in_turn>.idle_share() < plan<eager>.idle_share());
 static_assert(plan<halved>.idle_share() < plan<eager>.idle_share());
@@ -38,7 +38,7 @@ int main() {
   std::string sentence;
   for (int i = 0; i < 20; ++i) sentence += "the quick brown fox jumps over the lazy dog; ";
   mpx::text_dataset const text(sentence, 32, "pangrams");
-  double const loss = show<mpx::gpipe<eight>>("gpipe", text);
+  double const loss = show<mpx::gpipe<eight_parts>>("gpipe", text);
   bool const same = show<eager>("1F1B", text) == loss && show<in_turn>("interleaved", text) == loss &&
                     show<halved>("zb_h1", text) == loss && show<in_a_v>("zb_v", text) == loss;
   std::printf("%s\n", same ? "the same loss, bit for bit" : "losses differ");

@@ -39,7 +39,7 @@ struct side_by_side {
   [[nodiscard]] bool add(Body const& one) {
     launch_size const size = one.size();
     if (size.blocks == 0) return true;
-    if (count == most || (count > 0 && (size.threads != each.threads || size.shared != each.shared))) return false;
+    if (count >= most || (count > 0 && (size.threads != each.threads || size.shared != each.shared))) return false;
     each = size;
     end[count] = blocks() + size.blocks;
     bodies[count++] = one;
