@@ -74,6 +74,7 @@ T* on_the_host(T* p) {
 template <class Body>
 void run_apart(Body body) {
   static_assert(std::is_trivially_copyable_v<Body>);
+  MPX_CLEAR_PADDING(body);  // what is left there of other values may look like an address
   for (std::size_t at = 0; at + sizeof(std::uintptr_t) <= sizeof(Body); at += alignof(std::uintptr_t)) {
     std::uintptr_t word = 0;
     auto* const place = reinterpret_cast<std::byte*>(&body) + at;

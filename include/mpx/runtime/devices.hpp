@@ -41,7 +41,7 @@ struct device_at_work {
 
   device_at_work(device_request const& of) : arena(made<memory>(of.ordinal, of.bytes)), processor(made<machine>(of.ordinal)) {}
 
-  [[nodiscard]] arena_view<Kind> arena_memory() const { return {arena.data()}; }
+  [[nodiscard]] auto arena_memory() const { return arena_view<backend_on<Backend, Kind>::kind>{arena.data()}; }
 
   memory arena;
   machine processor;
