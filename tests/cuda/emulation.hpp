@@ -242,7 +242,7 @@ void emulate(Body const& body, unsigned most_threads = ~0u) {
   block_state state(size);
   block_threads::of_this_thread().run(size.threads, [&](unsigned t) {
     for (std::size_t b = 0; b < size.blocks; ++b) {
-      if (t == 0) std::memset(state.shared.data(), 0xff, state.shared.size());
+      if (t == 0) std::fill(state.shared.begin(), state.shared.end(), std::byte{0xff});
       state.all.wait();
       body(emulated_block(state, b, size.blocks, t, size.threads));
       state.all.wait();

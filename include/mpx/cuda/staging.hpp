@@ -27,7 +27,7 @@ class staging {
   /// Where the GPU finds a copy until reset(); where there is no room left, the original.
   [[nodiscard]] void const* copied(void const* from, std::size_t bytes) {
     std::size_t const size = (bytes + alignment - 1) / alignment * alignment;
-    if (size > capacity - used_) return from;
+    if (bytes == 0 || size > capacity - used_) return from;
     if (begin_ == nullptr) begin_ = Shared::take(capacity / sizeof(float));
     std::byte* const to = reinterpret_cast<std::byte*>(begin_) + used_;
     used_ += size;
