@@ -132,15 +132,14 @@ class gpu {
   /// Passes that one call has started.
   [[nodiscard]] std::size_t pass_starts() const noexcept { return tape_.starts(); }
 
+  // Who takes the queue ends the pass that is open: so do the next two, and finish().
   /// `from`, the host's, may be used again when it returns.
   void upload(void* to, void const* from, std::size_t bytes) {
-    tape_.interrupt();
     if (bytes == 0) return;
     check(cudaMemcpyAsync(to, staging_.copied(from, bytes), bytes, cudaMemcpyHostToDevice, queue()), "take what the host has");
   }
   /// `to`, the host's, is written when it returns.
   void download(void* to, void const* from, std::size_t bytes) {
-    tape_.interrupt();
     if (bytes != 0) check(cudaMemcpyAsync(to, from, bytes, cudaMemcpyDeviceToHost, queue()), "give what the host asks for");
     wait_for_queue();
   }
@@ -152,7 +151,6 @@ class gpu {
   }
   /// Everything that this thread has asked for is done.
   void finish() {
-    tape_.interrupt();
     results_.each_kept([](float* on_host, float const* on_gpu, std::size_t n) {
       check(cudaMemcpyAsync(on_host, on_gpu, n * sizeof(float), cudaMemcpyDeviceToHost, queue()), "give the host its numbers");
     });

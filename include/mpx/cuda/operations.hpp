@@ -6,8 +6,8 @@
 #include <concepts>
 #include <cstddef>
 #include <cstdint>
-#include <string>
 #include <new>
+#include <string>
 #include <type_traits>
 #include <utility>
 #include <vector>
@@ -273,20 +273,24 @@ class operations : public Device {
   void gather(Body const& one) {
     using all = side_by_side<Body>;
     static_assert(sizeof(all) <= sizeof gathered_updates_.bodies && std::is_trivially_copyable_v<all>);
-    constexpr auto run_them = +[](operations& self) { self.run(*reinterpret_cast<all const*>(self.gathered_updates_.bodies.data())); };
-    if (gathered_updates_.start != nullptr && gathered_updates_.start != run_them) start_gathered();
-    if (gathered_updates_.start == nullptr) begin_to_gather<all>(run_them);
-    if (!reinterpret_cast<all*>(gathered_updates_.bodies.data())->add(one)) {
+    constexpr auto run_them = +[](operations& self) {
+      self.run(*reinterpret_cast<all const*>(self.gathered_updates_.bodies.data()));
+    };
+    if (gathered_updates_.start != run_them) {
       start_gathered();
-      begin_to_gather<all>(run_them);
-      static_cast<void>(reinterpret_cast<all*>(gathered_updates_.bodies.data())->add(one));
+      ::new (gathered_updates_.bodies.data()) all{};
+      gathered_updates_.start = run_them;
     }
+    add_to(*reinterpret_cast<all*>(gathered_updates_.bodies.data()), one);
     if (!gathers_) start_gathered();
   }
-  template <class All>
-  void begin_to_gather(void (*run_them)(operations&)) {
-    ::new (gathered_updates_.bodies.data()) All{};
-    gathered_updates_.start = run_them;
+  /// Starts those that are there, where one more does not fit.
+  template <class Body>
+  void add_to(side_by_side<Body>& all, Body const& one) {
+    if (all.add(one)) return;
+    this->run(all);
+    all = {};
+    static_cast<void>(all.add(one));
   }
   void start_gathered() {
     if (auto* const run_them = std::exchange(gathered_updates_.start, nullptr)) run_them(*this);
@@ -294,7 +298,9 @@ class operations : public Device {
     std::size_t count = 0;
     for (auto const& one : gathered_squares_) count += one.chunks.count();
     float* const squares = this->scratch(count);
-    each_side_by_side<chunk_squares>(squares, [](squares_of const& of, float* sums) { return chunk_squares{sums, of.x, of.chunks}; });
+    each_side_by_side<chunk_squares>(squares, [](squares_of const& of, float* sums) {
+      return chunk_squares{sums, of.x, of.chunks};
+    });
     each_side_by_side<totals_of>(squares, [](squares_of const& of, float* sums) {
       return totals_of{of.totals, of.chunks.portions(), sums, of.chunks.count(), of.chunks.of_each()};
     });
@@ -305,12 +311,7 @@ class operations : public Device {
   void each_side_by_side(float* sums, Made made) {
     side_by_side<Body> all{};
     for (auto const& of : gathered_squares_) {
-      Body const one = made(of, sums);
-      if (!all.add(one)) {
-        this->run(all);
-        all = {};
-        static_cast<void>(all.add(one));
-      }
+      add_to(all, made(of, sums));
       sums += of.chunks.count();
     }
     this->run(all);

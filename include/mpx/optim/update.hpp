@@ -61,7 +61,8 @@ void add_squares(Machine& machine, square_sums<A>* sums, Gradient gradient, std:
 template <class Optimizer, class Machine, view Master, view Weights, view Gradient, class A, std::size_t States, class Factor,
           class Bound>
 void update_parameter(Machine& machine, typename Optimizer::constants const& constants, Master master, Weights weights,
-                      Gradient gradient, std::array<A*, States> const& states, std::size_t n, Factor factor, Bound bound) noexcept(is_decided<Factor>) {
+                      Gradient gradient, std::array<A*, States> const& states, std::size_t n, Factor factor, Bound bound)
+    noexcept(is_decided<Factor>) {
   static_cast<void>(sizeof(detail::reduced_gradient<laid_out_t<Master::mesh_layout>, laid_out_t<Gradient::mesh_layout>>));
   require_same_memory<Machine, Master, Weights, Gradient>();
   machine.template update<Optimizer>(constants, master.data, weights.data, gradient.data, states, n, factor, bound);
